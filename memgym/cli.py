@@ -1,0 +1,184 @@
+"""The ``memgym`` command: envs, validate, rollout, replay, show."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from tqdm import tqdm
+
+from memgym.envs import NAMESPACE
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain, read_trajectories
+from memgym.replay import differences, replay
+from memgym.rollout import Policy, Trajectory, rollout
+from memgym.tasks.custom import load_custom, validate_custom
+from memgym.viewer import show_trajectory
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0, or 1 when a check failed or an argument was wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (ValueError, OSError, gymnasium.error.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `memgym show ... | head`
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="memgym", description="A gym for memory-managing language-model agents.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    envs = commands.add_parser("envs", help="list the environments")
+    envs.set_defaults(run=_envs)
+
+    validate = commands.add_parser("validate", help="check a file of your own dialogues")
+    validate.add_argument("file", type=Path)
+    validate.set_defaults(run=_validate)
+
+    roll = commands.add_parser("rollout", help="run a policy and record its trajectories")
+    roll.add_argument("--env", default="memgym/Dialogue-v0")
+    roll.add_argument("--env-kwargs", type=_mapping, default={}, help="keyword arguments of the environment, as YAML")
+    roll.add_argument("--policy", default="memgym.policies:RandomActions", help="MODULE:CLASS of a policy")
+    roll.add_argument("--policy-kwargs", type=_mapping, default={}, help="arguments of its constructor, as YAML")
+    roll.add_argument("--episodes", type=int, default=8)
+    roll.add_argument("--first-episode", type=int, default=0)
+    roll.add_argument("--num-envs", type=int, default=8, help="episodes run together")
+    roll.add_argument("--output", type=Path, default=Path("runs/rollout"))
+    roll.set_defaults(run=_rollout)
+
+    check = commands.add_parser("replay", help="re-execute recorded operations and verify the scores")
+    check.add_argument("file", type=Path, help="trajectories.jsonl or the folder of a run")
+    check.set_defaults(run=_replay)
+
+    show = commands.add_parser("show", help="print a recorded episode for a reader")
+    show.add_argument("file", type=Path, help="trajectories.jsonl or the folder of a run")
+    show.add_argument("--row", type=int, default=0, help="which one, from 0")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _envs(arguments: argparse.Namespace) -> int:
+    for spec in sorted(gymnasium.registry.values(), key=lambda spec: spec.id):
+        if spec.namespace == NAMESPACE:
+            print(f"{spec.id:24} {_summary(str(spec.entry_point))}")
+    return 0
+
+
+def _summary(entry_point: str) -> str:
+    """First line of the environment's docstring."""
+    module, _, name = entry_point.partition(":")
+    return (getattr(import_module(module), name).__doc__ or "").strip().splitlines()[0]
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    problems = validate_custom(arguments.file)
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", file=sys.stderr)
+        return 1
+    episodes = load_custom(arguments.file)
+    questions = sum(len(episode.questions) for episode in episodes)
+    print(f"{arguments.file}: {len(episodes)} episodes, {questions} questions, no problems")
+    return 0
+
+
+def _rollout(arguments: argparse.Namespace) -> int:
+    policy = _make_policy(arguments.policy, arguments.policy_kwargs)
+    kwargs = {**arguments.env_kwargs, **policy.env_overrides}
+    env = _make_env(arguments.env, kwargs, min(arguments.num_envs, arguments.episodes))
+    records = arguments.output / TRAJECTORIES
+    records.unlink(missing_ok=True)
+    started = time.monotonic()
+    with TrajectoryWriter(records) as writer, tqdm(total=arguments.episodes, unit="episode") as bar:
+
+        def finished(trajectory: Trajectory) -> None:
+            writer.write(trajectory)
+            bar.update()
+
+        episodes = range(arguments.first_episode, arguments.first_episode + arguments.episodes)
+        trajectories = rollout(env, policy, episodes, on_episode=finished)
+    manifest = Manifest(
+        command="memgym " + " ".join(sys.argv[1:]),
+        env=arguments.env,
+        env_kwargs=plain(kwargs),
+        agent=policy.name,
+        seed=0,
+        reader=env.exam.reader.name,
+        reward=env.envs[0].recipe.name,
+        budget=asdict(env.envs[0].config.make_budget()),
+        data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        time={"wall_s": round(time.monotonic() - started, 3)},
+    )
+    manifest.write(arguments.output / MANIFEST)
+    print(f"{policy.name}: score {sum(t.score for t in trajectories) / len(trajectories):.3f} -> {records}")
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    folder = arguments.file if arguments.file.is_dir() else arguments.file.parent
+    manifest = Manifest.read(folder)
+    env = _make_env(manifest.env, manifest.env_kwargs, 1)
+    trajectories = list(read_trajectories(arguments.file))
+    wrong = 0
+    for recorded, replayed in zip(trajectories, replay(env, trajectories), strict=True):
+        for difference in differences(recorded, replayed):
+            wrong += 1
+            print(f"{recorded.episode_id}: {difference}")
+    print(f"{len(trajectories)} episodes replayed, {wrong} differences")
+    return 1 if wrong else 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    trajectories = list(read_trajectories(arguments.file))
+    if not 0 <= arguments.row < len(trajectories):
+        raise ValueError(f"--row {arguments.row}: {arguments.file} holds rows 0 to {len(trajectories) - 1}")
+    trajectory = trajectories[arguments.row]
+    folder = arguments.file if arguments.file.is_dir() else arguments.file.parent
+    manifest = Manifest.read(folder)
+    env = _make_env(manifest.env, manifest.env_kwargs, 1)
+    print(show_trajectory(trajectory, env.task.episode(trajectory.episode)))
+    return 0
+
+
+def _make_policy(path: str, kwargs: dict[str, Any]) -> Policy:
+    module, _, name = path.partition(":")
+    sys.path.insert(0, "")  # a policy may live in the folder the command is run from
+    try:
+        return getattr(import_module(module), name)(**kwargs)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy ({error})") from error
+
+
+def _make_env(env_id: str, kwargs: dict[str, Any], num_envs: int) -> MemoryVectorEnv:
+    try:
+        env = gymnasium.make_vec(f"memgym:{env_id}", num_envs=num_envs, **kwargs)
+    except TypeError as error:
+        raise ValueError(f"{env_id}: {error}") from error
+    if not isinstance(env, MemoryVectorEnv):
+        raise ValueError(f"{env_id} is not a memory environment")
+    return env
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    import yaml
+
+    value = yaml.safe_load(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("expected a mapping, such as '{split: test, budget: 100}'")
+    return value

@@ -1,0 +1,62 @@
+"""memgym/Dialogue-v0: procedural dated dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from memgym.envs.memory import MemoryEnv
+from memgym.envs.vector import vector_entry_point
+from memgym.tasks.procedural import DialogueGenerator
+from memgym.tasks.task import ProceduralTask
+
+
+class DialogueEnv(MemoryEnv):
+    """Remember what two invented people told each other.
+
+    ## Description
+    An endless supply of seeded two-person dialogues over several dated sessions: facts, events, knowledge that is
+    updated or corrected, and chit-chat. Spaces, episode end and information are those of `MemoryEnv`; train,
+    validation and test never share a persona.
+
+    ## Starting State
+    An empty memory. `reset(seed=s)` draws the same dialogue everywhere; `reset(options={"episode": i})` names
+    dialogue i.
+
+    ## Reward
+    The recipe `reward`; by default the mean score of the exam less small costs of failed calls.
+
+    ## Arguments
+    ```python
+    gymnasium.make("memgym:memgym/Dialogue-v0", split="test", budget=120, dialogue={"chunks": 4, "noise": 0.5})
+    ```
+    * `split`: "train", "validation" or "test".
+    * `dialogue`: fields of `DialogueConfig` (length, noise, update rate, which questions are asked, ...).
+    * `task_seed`: another value gives another endless supply.
+    * every field of `EnvConfig`: `budget`, `reward`, `reader`, ...
+
+    ## Version History
+    * v0: first version.
+    """
+
+    def __init__(
+        self,
+        *,
+        split: str = "train",
+        dialogue: Mapping[str, Any] | None = None,
+        task_seed: int = 0,
+        render_mode: str | None = None,
+        **config: Any,
+    ) -> None:
+        """Create the environment; the class docstring lists the arguments."""
+        generator = DialogueGenerator(**_tuples(dialogue or {}))
+        task = ProceduralTask(generator, task_seed, split, name="dialogue")
+        super().__init__(task, render_mode=render_mode, **config)
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists, which is what YAML and JSON have, as the tuples that settings are made of."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+
+
+make_vector = vector_entry_point(DialogueEnv)

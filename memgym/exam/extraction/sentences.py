@@ -1,0 +1,327 @@
+"""Memory text cut into sentences, words with a rough part of speech, and noun phrases. Rules only, cached."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from memgym.exam.dates import find_dates, parse_timestamp
+from memgym.exam.extraction import lexicon
+
+_TOKEN = re.compile(
+    r"\b(?:Dr|Mr|Mrs|Ms|St|Prof)\.(?= [A-Z])|\d+(?:[:.,]\d+)*(?:st|nd|rd|th|am|pm|km|kg|k|m|%)?\b%?|[^\W_]+(?:[-'][^\W_]+)*|[^\w\s]"
+)
+_SPEAKER = re.compile(r"(?P<name>[A-Z][\w.'-]*(?: [A-Z][\w.'-]*)?): +")
+_STAMP = re.compile(
+    r"[\[(]?(?P<stamp>(?:19|20)\d\d-\d\d-\d\d(?:[T ][\d:]+)?|\d{1,2} [A-Z][a-z]+,? (?:19|20)\d\d)[\])]?[:,]?\s+"
+)
+_SENTENCE_END = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?;])[\"')]*\s+")
+_QUOTED = re.compile(r"[\"“]([^\"”]{2,80})[\"”]")
+_IDIOM = re.compile(rf"\b(?:{lexicon.IDIOMS})\b", re.IGNORECASE)
+_TITLE_BRIDGE = frozenset("of for from to on in the a an at and".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word or mark of a sentence."""
+
+    text: str
+    lower: str
+    stem: str
+    kind: str  # one of the letters below
+    start: int  # characters of the sentence, half-open
+    end: int
+
+
+# Kinds: D determiner, S possessive pronoun, P pronoun, X auxiliary, I preposition, C conjunction, A adverb or filler,
+# # number, N proper name, V verb, w other word, M possessive marker, T part of a time expression, . mark
+_NOMINAL = frozenset("DS#NwM&")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A noun phrase, or a name or quotation inside one: tokens ``first`` to ``last``, half-open."""
+
+    first: int
+    last: int
+    text: str  # without leading determiner or possessive
+    preposition: str  # directly before the phrase; "" for none
+    proper: bool  # capitalised throughout
+    vocative: bool  # somebody spoken to: "..., Mara?"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and what it inherits from its line."""
+
+    text: str
+    speaker: str  # lower-case; "" for narration
+    timestamp: str  # of the line itself, where it carries one; else ""
+    tokens: tuple[Token, ...]
+    phrases: tuple[Phrase, ...]
+    clauses: tuple[int, ...]  # clause number of each token
+    stems: frozenset[str]
+    words: frozenset[str]  # lower-case
+    concepts: frozenset[int]  # of all stems
+    actors: tuple[int, ...]  # tokens that name somebody who acts or owns; not those spoken to
+    line: int  # sentences with the same number were said in one breath
+
+
+@lru_cache(maxsize=32768)
+def read_text(text: str) -> tuple[Sentence, ...]:
+    """All sentences of an entry, a core or a chunk. ``Name: `` opens a line of that speaker."""
+    sentences: list[Sentence] = []
+    for number, line in enumerate(text.replace("’", "'").splitlines()):
+        stamp = speaker = ""
+        line = line.strip().lstrip("-*• ")
+        if match := _STAMP.match(line):
+            stamp, line = match["stamp"], line[match.end() :]
+            stamp = stamp if parse_timestamp(stamp) else ""
+        if match := _SPEAKER.match(line):
+            speaker, line = match["name"].lower(), line[match.end() :]
+        sentences += [_sentence(part, speaker, stamp, number) for part in _SENTENCE_END.split(line) if part.strip()]
+    return tuple(sentences)
+
+
+def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
+    tokens = tokenise(text)
+    stems = frozenset(token.stem for token in tokens) | frozenset(map(lexicon.stem_of, speaker.split()))
+    return Sentence(
+        text=text,
+        speaker=speaker,
+        timestamp=stamp,
+        tokens=tokens,
+        phrases=_phrases(text, tokens),
+        clauses=_clauses(tokens),
+        stems=stems,
+        words=frozenset(token.lower for token in tokens),
+        concepts=frozenset(number for stem in stems for number in lexicon.concepts_of(stem)),
+        actors=tuple(index for index in range(len(tokens)) if _acts(tokens, index)),
+        line=line,
+    )
+
+
+# --- words ---
+
+
+@lru_cache(maxsize=8192)
+def tokenise(text: str) -> tuple[Token, ...]:
+    """Words and marks of one sentence, each with a rough part of speech."""
+    raw: list[tuple[str, int, int]] = []
+    for match in _TOKEN.finditer(text):
+        word, start = match.group(), match.start()
+        lower = word.lower()
+        if lower.endswith("'s") and lower not in lexicon.AUXILIARIES:
+            raw += [(word[:-2], start, match.end() - 2), ("'s", match.end() - 2, match.end())]
+        else:
+            raw.append((word, start, match.end()))
+    times = [(mention.start, mention.end) for mention in find_dates(text)]
+    idioms = [match.span() for match in _IDIOM.finditer(text)]
+    tokens: list[Token] = []
+    for index, (word, start, end) in enumerate(raw):
+        following = raw[index + 1][0] if index + 1 < len(raw) else ""
+        lower = word.lower()
+        if any(first <= start < last for first, last in times):
+            kind = "T"
+        elif any(first <= start < last for first, last in idioms):
+            kind = "A"
+        else:
+            kind = _kind(word, lower, tokens, following)
+        tokens.append(Token(word, lower, lexicon.stem_of(lower), kind, start, end))
+    return tuple(tokens)
+
+
+def _kind(word: str, lower: str, before: list[Token], following: str) -> str:
+    if lower == "'s":
+        return "M"
+    if lower == "'" and before and before[-1].lower.endswith("s") and following[:1].isalnum():
+        return "M"
+    if not word[0].isalnum():
+        return "&" if word == "&" else "."
+    if word[-1] == "." and len(word) > 1:
+        return "N"
+    if word[0].isdigit() or lower in lexicon.NUMBERS:
+        return "#"
+    initial = not before or before[-1].text in '."“:(!?'
+    if word[0].isupper() and not initial and lower not in lexicon.FIRST_PERSON:
+        return "N"
+    closed = _closed_kind(lower, before, following)
+    if closed:
+        return closed
+    if len(lower) > 4 and lower.endswith("ly") and lower not in lexicon.NOT_ADVERBS:
+        return "A"
+    if lexicon.stem_of(lower) in lexicon.verb_stems():
+        return _verb_or_word(lower, before, following)
+    return "N" if word[0].isupper() else "w"
+
+
+def _closed_kind(lower: str, before: list[Token], following: str) -> str:
+    if lower in ("her", "his") and following[:1].isalnum() and not _closes(following.lower()):
+        return "S"
+    if lower == "like" and before and before[-1].kind in "PNXAV":
+        return "V"
+    if lower in lexicon.POSSESSIVES:
+        return "S"
+    for kind, words in _CLOSED:
+        if lower in words:
+            return kind
+    return ""
+
+
+_CLOSED = (
+    ("D", lexicon.DETERMINERS),
+    ("X", lexicon.AUXILIARIES),
+    ("P", lexicon.PRONOUNS),
+    ("I", lexicon.PREPOSITIONS),
+    ("C", lexicon.CONJUNCTIONS),
+    ("A", lexicon.ADVERBS),
+)
+
+
+def _closes(lower: str) -> bool:
+    return any(lower in words for _, words in _CLOSED)
+
+
+def _verb_or_word(lower: str, before: list[Token], following: str) -> str:
+    """A word that can be a verb: what stands before it decides, and its ending where that leaves it open."""
+    if not before or before[-1].kind == ".":
+        return "w" if lower.endswith("ing") else "V"
+    previous = before[-1]
+    if previous.lower == "to" or previous.kind in "XPA":
+        return "V"
+    if previous.kind in "DSM#I&":
+        return "w"
+    if lower.endswith("ing"):
+        return "V" if previous.kind == "N" else "w"
+    if previous.kind == "V":
+        return "w"
+    if previous.kind == "w" and _inside_phrase(before):
+        if lower.endswith("ed") or lower in lexicon.IRREGULAR_FORMS:
+            return "V"
+        opens = following.lower()
+        closing = opens in lexicon.DETERMINERS or opens in lexicon.POSSESSIVES or opens in lexicon.PREPOSITIONS
+        return "V" if lower.endswith("s") and (closing or following[:1].isupper()) else "w"
+    return "V"
+
+
+def _inside_phrase(before: list[Token]) -> bool:
+    for token in reversed(before):
+        if token.kind in "DSM":
+            return True
+        if token.kind not in "w#":
+            return False
+    return False
+
+
+def _clauses(tokens: tuple[Token, ...]) -> tuple[int, ...]:
+    numbers, current = [], 0
+    for token in tokens:
+        if token.kind == "C" or (token.kind == "." and token.text not in "'\"-/“”"):
+            current += 1
+        numbers.append(current)
+    return tuple(numbers)
+
+
+# --- phrases ---
+
+
+def _phrases(text: str, tokens: tuple[Token, ...]) -> tuple[Phrase, ...]:
+    spans: set[tuple[int, int]] = set()
+    spans.update(_runs(tokens))
+    spans.update(_joined_by_of(tokens, spans))
+    whole = [*_names(tokens), *_quoted(text, tokens)]
+    spans = {(a, b) for a, b in spans if not any(first <= a and b <= last for first, last in whole)}
+    spans.update(whole)
+    phrases = (_phrase(text, tokens, first, last) for first, last in sorted(spans))
+    return tuple(phrase for phrase in phrases if phrase is not None)
+
+
+def _runs(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    """Maximal runs of nominal words; a determiner or possessive pronoun opens a new one."""
+    runs, first = [], -1
+    for index, token in enumerate((*tokens, None)):
+        kind = token.kind if token else "."
+        opens = kind in "DS" and first >= 0 and tokens[index - 1].kind not in "DS"
+        if (kind not in _NOMINAL or opens) and first >= 0:
+            runs.append((first, index))
+            first = -1
+        if kind in _NOMINAL and first < 0:
+            first = index
+    return runs
+
+
+def _joined_by_of(tokens: tuple[Token, ...], runs: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    starts = {first: last for first, last in runs}
+    return [
+        (first, starts[last + 1])
+        for first, last in runs
+        if last + 1 in starts and tokens[last].lower == "of" and tokens[last - 1].lower not in lexicon.GENERIC
+    ]
+
+
+def _names(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    """Runs of capitalised words, across the small words of titles ("Letters from the Harbour")."""
+    names, index = [], 0
+    while index < len(tokens):
+        if tokens[index].kind != "N":
+            index += 1
+            continue
+        last = index + 1
+        while last < len(tokens):
+            bridge = last
+            while bridge < len(tokens) and bridge - last < 2 and tokens[bridge].lower in _TITLE_BRIDGE:
+                bridge += 1
+            linked = bridge == last or tokens[last].lower == "of" or bridge - last == 2
+            if bridge < len(tokens) and tokens[bridge].kind == "N" and linked:
+                last = bridge + 1
+            elif tokens[last].kind in "&M" and last + 1 < len(tokens) and tokens[last + 1].kind == "N":
+                last += 2
+            else:
+                break
+        names.append((index, last))
+        index = last
+    return names
+
+
+def _quoted(text: str, tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    spans = []
+    for match in _QUOTED.finditer(text):
+        inside = [i for i, token in enumerate(tokens) if match.start(1) <= token.start < match.end(1)]
+        spans += [(inside[0], inside[-1] + 1)] if inside else []
+    return spans
+
+
+def _phrase(text: str, tokens: tuple[Token, ...], first: int, last: int) -> Phrase | None:
+    before = tokens[first - 1] if first else None
+    preposition = before.lower if before and before.kind == "I" else ""
+    while first < last and tokens[first].kind in "DSM&":
+        first += 1
+    while first < last and tokens[last - 1].kind in "M&":
+        last -= 1
+    if first == last:
+        return None
+    words = tokens[first:last]
+    proper = all(token.text[0].isupper() or token.lower in _TITLE_BRIDGE or token.kind in "M&" for token in words)
+    return Phrase(
+        first, last, text[words[0].start : words[-1].end], preposition, proper, _spoken_to(tokens, first, last)
+    )
+
+
+def _spoken_to(tokens: tuple[Token, ...], first: int, last: int) -> bool:
+    """Whether a name stands alone between marks, or after a greeting."""
+    if last - first > 1 or tokens[first].kind != "N":
+        return False
+    opens = first == 0 or tokens[first - 1].text in ",-" or tokens[first - 1].lower in lexicon.GREETINGS
+    closes = last == len(tokens) or tokens[last].text in ",.!?:;-"
+    return opens and closes and (first > 0 or last < len(tokens))
+
+
+def _acts(tokens: tuple[Token, ...], index: int) -> bool:
+    """Whether a token is a name in the role of a person: not "in Lund", not "the Hollow", not spoken to."""
+    if tokens[index].kind != "N" or _spoken_to(tokens, index, index + 1):
+        return False
+    before = tokens[index - 1].kind if index else "."
+    owns = index + 1 < len(tokens) and tokens[index + 1].kind == "M"
+    inside = before in "N&" or (index + 1 < len(tokens) and tokens[index + 1].kind in "N&")
+    return owns or (before not in "DI" and not inside)

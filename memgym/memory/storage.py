@@ -1,0 +1,181 @@
+"""The tables of a memory bank: entries, their full-text index and the journal. Every SQL statement is here."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memgym.memory.database import open_blank, open_snapshot, take_snapshot
+from memgym.memory.journal import (
+    JournalRow,
+    entry_from_values,
+    entry_values,
+    journal_row_from_values,
+    journal_values,
+)
+from memgym.memory.operations import ENTRY_STORES, Entry, OperationResult
+from memgym.memory.query import match_expression
+
+CORE_ID = 0  # the entry that is core; the ids of all others are positive
+MAX_INTEGER = 2**63 - 1  # of SQLite
+
+_COLUMNS = "e.id, e.store, e.text, e.timestamp, e.sources, e.created_step, e.updated_step"
+_SELECT = f"SELECT {_COLUMNS} FROM entries AS e"
+_SELECT_ONE = f"{_SELECT} WHERE e.id = ?"
+_SELECT_ALL = f"{_SELECT} WHERE e.id >= ? ORDER BY e.id"
+_SELECT_STORE = f"{_SELECT} WHERE e.store = ? ORDER BY e.id"
+_SELECT_NEWEST = f"{_SELECT} WHERE e.store = ? ORDER BY e.updated_step DESC, e.id DESC LIMIT ?"
+_SEARCH_ALL = f"""
+    SELECT {_COLUMNS}, hit.score FROM (
+        SELECT rowid AS id, -bm25(entries_index) AS score
+        FROM entries_index WHERE entries_index MATCH ? ORDER BY score DESC, id LIMIT ?
+    ) AS hit JOIN entries AS e ON e.id = hit.id ORDER BY hit.score DESC, hit.id"""
+_SEARCH_STORE = f"""
+    SELECT {_COLUMNS}, -bm25(entries_index) AS score
+    FROM entries_index JOIN entries AS e ON e.id = entries_index.rowid
+    WHERE entries_index MATCH ? AND e.store = ? ORDER BY score DESC, e.id LIMIT ?"""
+_FIND_TEXT = "SELECT id FROM entries WHERE store = ? AND text = ?"
+_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)"
+_UPDATE = "UPDATE entries SET text = ?, timestamp = ?, sources = ?, created_step = ?, updated_step = ? WHERE id = ?"
+_DELETE = "DELETE FROM entries WHERE id = ?"
+
+_JOURNAL = "step, operation, status, code, reason, entry_id, before, after, found"
+_INSERT_JOURNAL = f"INSERT INTO journal ({_JOURNAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT_JOURNAL = f"SELECT {_JOURNAL} FROM journal WHERE step >= ? ORDER BY step, seq"
+
+
+class Storage:
+    """Typed access to one open bank database. It stores what it is told; the rules of a bank are the bank's."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._execute = database.execute
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    # Entries
+
+    def get(self, entry_id: int) -> Entry | None:
+        """The entry with this id, None if there is none."""
+        if not CORE_ID <= entry_id <= MAX_INTEGER:
+            return None
+        row = self._execute(_SELECT_ONE, (entry_id,)).fetchone()
+        return entry_from_values(row) if row else None
+
+    def find_text(self, store: str, text: str) -> int | None:
+        """Id of the entry of ``store`` that holds exactly ``text``."""
+        row = self._execute(_FIND_TEXT, (store, text)).fetchone()
+        return row[0] if row else None
+
+    def entries(self, store: str | None, *, core: bool = False) -> list[Entry]:
+        """Entries of one store, or of both entry stores (after core, if asked for), by id."""
+        first = CORE_ID if core else CORE_ID + 1
+        rows = self._execute(_SELECT_STORE, (store,)) if store else self._execute(_SELECT_ALL, (first,))
+        return [entry_from_values(row) for row in rows]
+
+    def newest(self, store: str | None, count: int) -> list[Entry]:
+        """The ``count`` entries written last, by id."""
+        found = [
+            entry_from_values(row)
+            for name in ((store,) if store else ENTRY_STORES)
+            for row in self._execute(_SELECT_NEWEST, (name, min(count, MAX_INTEGER)))
+        ]
+        found.sort(key=lambda entry: (-entry.updated_step, -entry.id))
+        return sorted(found[:count], key=lambda entry: entry.id)
+
+    def search(self, query: str, store: str | None, k: int) -> list[tuple[Entry, float]]:
+        """The ``k`` best entries for ``query`` with their BM25 scores, best first, ties by id."""
+        expression = match_expression(query)
+        if not expression or k <= 0:
+            return []
+        k = min(k, MAX_INTEGER)
+        if store:
+            rows = self._execute(_SEARCH_STORE, (expression, store, k))
+        else:
+            rows = self._execute(_SEARCH_ALL, (expression, k))
+        return [(entry_from_values(row[:-1]), row[-1]) for row in rows]
+
+    # Journal
+
+    def record(self, step: int, result: OperationResult) -> None:
+        """Do what ``result`` says and journal it, in one transaction."""
+        with self._transaction():
+            self._replace(result.before, result.after)
+            self._execute(_INSERT_JOURNAL, journal_values(JournalRow.of(step, result)))
+
+    def journal(self, since_step: int) -> Iterator[JournalRow]:
+        """Journal rows from a step on, in order."""
+        return map(journal_row_from_values, self._execute(_SELECT_JOURNAL, (since_step,)))
+
+    def last_marks(self) -> tuple[int, int]:
+        """The last step and the largest entry id in the journal, 0 when there is none."""
+        return self._execute("SELECT coalesce(max(step), 0), coalesce(max(entry_id), 0) FROM journal").fetchone()
+
+    def undo(self, to_step: int) -> None:
+        """Take back what was done after ``to_step`` and cut it off the journal."""
+        rows = list(self.journal(to_step + 1))
+        with self._transaction():
+            for row in reversed(rows):
+                self._replace(row.after, row.before)
+            self._execute("DELETE FROM journal WHERE step > ?", (to_step,))
+
+    # Copies
+
+    def copy(self) -> Storage:
+        """An independent in-memory copy."""
+        database = open_blank()
+        self._database.backup(database)
+        return Storage(database)
+
+    def serialize(self) -> bytes:
+        """The database as the bytes of a SQLite file."""
+        return take_snapshot(self._database)
+
+    def restore(self, data: bytes) -> None:
+        """Become the database that ``serialize`` gave; raises like ``open_snapshot``."""
+        saved = open_snapshot(data)
+        try:
+            saved.backup(self._database)
+        finally:
+            saved.close()
+
+    def load(self, entries: list[Entry], journal: list[JournalRow]) -> None:
+        """Fill an empty database, in one transaction.
+
+        Raises:
+            ValueError: If it is not empty, or the rows are no bank.
+        """
+        if self._execute("SELECT 1 FROM journal UNION ALL SELECT 1 FROM entries").fetchone():
+            raise ValueError("cannot import into a bank that already holds something; give a new path")
+        try:
+            with self._transaction():
+                self._database.executemany(_INSERT, map(entry_values, entries))
+                self._database.executemany(_INSERT_JOURNAL, map(journal_values, journal))
+        except sqlite3.Error as error:
+            raise ValueError(f"the rows to import are no memory bank: {error}") from None
+
+    # Inside
+
+    def _replace(self, before: Entry | None, after: Entry | None) -> None:
+        if after is None:
+            if before is not None:
+                self._execute(_DELETE, (before.id,))
+        elif before is None:
+            self._execute(_INSERT, entry_values(after))
+        else:
+            entry_id, _, *values = entry_values(after)
+            self._execute(_UPDATE, (*values, entry_id))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:  # SQLite has rolled back by itself when, say, the disk is full
+                self._execute("ROLLBACK")
+            raise

@@ -1,0 +1,197 @@
+"""What a run leaves behind: trajectories as JSONL, and a manifest that says how they came about."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from memgym.memory.budget import Budget
+from memgym.memory.operations import Operation
+from memgym.rollout import Decision, Trajectory, TrajectoryStep
+
+TRAJECTORIES = "trajectories.jsonl"
+MANIFEST = "manifest.yaml"
+_PACKAGES = ("memgym", "gymnasium", "numpy", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+class TrajectoryWriter:
+    """Appends trajectories to a JSONL file, one row per episode, flushed as they finish."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open ``path`` for appending; its folder is made if it is missing."""
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: TextIO = self.path.open("a", encoding="utf-8")
+
+    def write(self, trajectory: Trajectory) -> None:
+        """Append one row."""
+        self._file.write(json.dumps(trajectory_to_row(trajectory), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> TrajectoryWriter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
+    """A trajectory in plain JSON types, with its score, reward and memory size beside it."""
+    row = asdict(trajectory)
+    return row | {"score": trajectory.score, "reward": trajectory.reward, "memory_tokens": trajectory.memory_tokens}
+
+
+def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
+    """The inverse of ``trajectory_to_row``.
+
+    Raises:
+        KeyError: The row is not a trajectory.
+    """
+    steps = [
+        TrajectoryStep(
+            chunk=step["chunk"],
+            decision=_decision(step["decision"]),
+            operations=step["operations"],
+            terms=step["terms"],
+            reward=step["reward"],
+            tokens=step["tokens"],
+        )
+        for step in row["steps"]
+    ]
+    return Trajectory(
+        episode=row["episode"],
+        episode_id=row["episode_id"],
+        policy=row["policy"],
+        steps=steps,
+        exam=row["exam"],
+        terms=row["terms"],
+        episode_reward=row["episode_reward"],
+        stream_tokens=row["stream_tokens"],
+    )
+
+
+def _decision(record: Mapping[str, Any]) -> Decision:
+    return Decision(
+        operations=tuple(Operation(**operation) for operation in record["operations"]),
+        text=record["text"],
+        prompt_ids=tuple(record["prompt_ids"]),
+        completion_ids=tuple(record["completion_ids"]),
+        truncated=record["truncated"],
+    )
+
+
+def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
+    """Trajectories of a JSONL file, or of the one in a run folder.
+
+    Raises:
+        ValueError: There is no such file, or a row is not a trajectory; the message names the line.
+    """
+    path = Path(path)
+    path = path / TRAJECTORIES if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected a trajectories.jsonl or the folder of a run")
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield trajectory_from_row(json.loads(line))
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}: not a trajectory of this version ({error!r})") from error
+
+
+@dataclass
+class Manifest:
+    """How a run came about. Two runs with equal manifests but for ``time`` give equal records."""
+
+    command: str
+    env: str  # registered id
+    env_kwargs: dict[str, Any]
+    agent: str
+    seed: int
+    reader: str
+    reward: str
+    budget: dict[str, int | None]
+    data: dict[str, Any] = field(default_factory=dict)  # task, split, sha256 of the source file
+    metric: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)  # decoding, training settings, ...
+    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+    hardware: dict[str, Any] = field(default_factory=lambda: hardware())
+    time: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: str | Path) -> None:
+        """Write as YAML, atomically."""
+        import yaml
+
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(path.suffix + ".partial")
+        partial.write_text(yaml.safe_dump(plain(asdict(self)), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        os.replace(partial, path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """Read a manifest, or the one in a run folder.
+
+        Raises:
+            ValueError: There is none, or it is not a manifest.
+        """
+        import yaml
+
+        path = Path(path)
+        path = path / MANIFEST if path.is_dir() else path
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file; expected the manifest.yaml of a run")
+        try:
+            return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (yaml.YAMLError, TypeError) as error:
+            raise ValueError(f"{path}: not a manifest of this version ({error})") from error
+
+
+def plain(value: Any) -> Any:
+    """``value`` in types that JSON and YAML know; objects become their ``name`` or their ``repr``."""
+    if isinstance(value, Budget):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    return getattr(value, "name", None) or repr(value)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a run's outcome; absent ones are left out."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def hardware() -> dict[str, Any]:
+    """The machine, as far as the standard library can tell."""
+    return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

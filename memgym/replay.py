@@ -1,0 +1,66 @@
+"""Re-execute recorded operations: memory and scores have to come out the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from memgym.envs.spaces import Observation
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.rollout import Decision, Trajectory, rollout
+
+
+class ReplayPolicy:
+    """Acts out one recorded trajectory."""
+
+    env_overrides: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, trajectory: Trajectory) -> None:
+        """Create the policy; it acts once per recorded step."""
+        self.name = trajectory.policy
+        self._decisions = iter([step.decision for step in trajectory.steps])
+
+    def act(self, observations: Sequence[Observation], episodes: Sequence[int]) -> list[Decision]:
+        """The next recorded decision.
+
+        Raises:
+            ValueError: The environment asks for more steps than were recorded: it is not the recorded one.
+        """
+        decision = next(self._decisions, None)
+        if decision is None or len(observations) != 1:
+            raise ValueError("the record ends before the episode does: it was made in another environment")
+        return [decision]
+
+
+def replay(env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Iterator[Trajectory]:
+    """Run each recorded trajectory's operations through ``env`` again, one episode at a time.
+
+    Yields:
+        The trajectory as it comes out now, in the order of the records.
+
+    Raises:
+        ValueError: The environment's episode is not the recorded one.
+    """
+    for recorded in trajectories:
+        episode_id = env.task.episode(recorded.episode).id
+        if episode_id != recorded.episode_id:
+            raise ValueError(
+                f"episode {recorded.episode} of this environment is {episode_id!r}, the record is of "
+                f"{recorded.episode_id!r}: it was made in another environment or from other data"
+            )
+        yield rollout(env, ReplayPolicy(recorded), [recorded.episode])[0]
+
+
+def differences(recorded: Trajectory, replayed: Trajectory) -> list[str]:
+    """What came out differently, in words; empty when the replay matches the record."""
+    found = []
+    if len(recorded.steps) != len(replayed.steps):
+        found.append(f"{len(recorded.steps)} steps recorded, {len(replayed.steps)} replayed")
+    for number, (old, new) in enumerate(zip(recorded.steps, replayed.steps, strict=False)):
+        if old.operations != new.operations or old.tokens != new.tokens:
+            found.append(f"step {number}: operations did something else")
+        if old.terms != new.terms or abs(old.reward - new.reward) > 1e-9:
+            found.append(f"step {number}: reward {old.reward} recorded, {new.reward} replayed")
+    if recorded.exam != replayed.exam:
+        found.append(f"exam: score {recorded.score} recorded, {replayed.score} replayed")
+    return found

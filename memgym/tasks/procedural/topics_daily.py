@@ -1,0 +1,337 @@
+"""Attributes of the topics pets, food and health."""
+
+from __future__ import annotations
+
+from memgym.tasks.procedural.attributes import PETS as PET_KINDS
+from memgym.tasks.procedural.attributes import Attribute, event, relation, state
+
+
+def _breed(species: str) -> Attribute:
+    """Dogs and cats have breeds of their own."""
+    return state(
+        f"{species}_breed",
+        "pets",
+        species,
+        "{My} breed",
+        tell=(
+            "{I'm} {av}",
+            "{I'm} [a purebred|a proper|a real|a classic|half] {v}",
+            "{I} look{s} like {av} because {i} {am} one",
+            "[the vet|the shelter|the breeder] says {I'm} {av}",
+        ),
+        ask=("What breed is {I}?", f"What kind of {species} is {{I}}?", f"Which breed of {species} is {{I}}?"),
+        note="{I} is {av}.",
+        who=(species,),
+        article=True,
+    )
+
+
+PETS: tuple[Attribute, ...] = (
+    _breed("dog"),
+    _breed("cat"),
+    state(
+        "toy",
+        "pets",
+        "toy",
+        "{My} favourite toy",
+        tell=(
+            "{I} [love{s}|adore{s}|will not part with|always carries] [the|this|that|a] {v}{now}",
+            "{My} [best loved|favourite] toy is [the|a] {v}{now}",
+            "{I} sleep{s} next to [the|a] {v}{now}",
+            "nothing makes {Me} happier than [the|a] {v}{now}",
+        ),
+        ask=("What is {My} favourite toy{now}?", "Which toy does {I} like best{now}?"),
+        note="{My} favourite toy is the {v}.",
+        who=PET_KINDS,
+        change=(
+            "{I} [lost interest in|destroyed|got bored of] the {old} and now love{s} the {v}",
+            "{I} [swapped|traded] the {old} for the {v}",
+            "the {v} [is|has become] {My} new favourite toy[| instead of the {old}]",
+        ),
+        before=("Which toy did {I} like best before the {v}?",),
+        article=True,
+    ),
+    state(
+        "spot",
+        "pets",
+        "spot",
+        "the place {I} sleep{s} in",
+        tell=(
+            "{I} [sleep{s}|nap{s}|snore{s}] [in|on] the {v}{now}",
+            "{My} sleeping place is the {v}{now}",
+            "{I} {have} claimed the {v} as a bed{now}",
+            "you will find {Me} asleep by the {v}{now}",
+        ),
+        ask=("Where does {I} sleep{now}?", "What is {My} sleeping place{now}?"),
+        note="{I} sleeps in the {v}.",
+        who=PET_KINDS,
+        change=(
+            "{I} moved {my} naps from the {old} to the {v}",
+            "{I} no longer sleep{s} in the {old} but in the {v}",
+            "{I} [now sleep{s}|switched to sleeping] in the {v}",
+        ),
+        before=("Where did {I} sleep before the {v}?",),
+        article=True,
+    ),
+    state(
+        "fear",
+        "pets",
+        "fear",
+        "{My} biggest fear",
+        tell=(
+            "{I'm} [scared|afraid|terrified|frightened] of {v}",
+            "{I} [hide{s} from|run{s} from|bark{s} at|panic{s} at the sight of|cannot stand] {v}",
+            "nothing scares {Me} like {v}",
+        ),
+        ask=("What is {I} [afraid|scared] of?", "What frightens {Me}?"),
+        note="{I} is afraid of {v}.",
+        who=PET_KINDS,
+    ),
+    event(
+        "vet",
+        "pets",
+        "pet_ailment",
+        "{My} vet visit for {v}",
+        tell=(
+            "{I} [went to the vet|was at the vet|saw the vet|had a vet visit] [for|with|because of] {v} {when}",
+            "{when} {I} [went to the vet|was at the vet|saw the vet] [for|with|because of] {v}",
+            "the vet [treated|saw|looked at] {Me} for {v} {when}",
+        ),
+        ask=("What was {I} treated for by the vet {at}?", "Why did {I} see the vet {at}?"),
+        ask_when=("When did {I} see the vet for {v}?", "When did the vet treat {Me} for {v}?"),
+        note="{I} saw the vet for {v} {stated}.",
+        who=PET_KINDS,
+    ),
+    relation("dog", "pets", "pet"),
+    relation("cat", "pets", "pet"),
+    relation("parrot", "pets", "pet"),
+    relation("tortoise", "pets", "pet"),
+    relation("rabbit", "pets", "pet"),
+)
+
+FOOD: tuple[Attribute, ...] = (
+    state(
+        "dish",
+        "food",
+        "dish",
+        "{My} favourite dish",
+        tell=(
+            "{I} [love{s}|adore{s}|could live on|never get{s} tired of] {v}{now}",
+            "nothing beats {v} for {Me}{now}",
+            "{I} would [pick|choose|order|take] {v} over [anything|any other dish]{now}",
+            "the dish {I} like{s} best is {v}{now}",
+        ),
+        ask=("What is {My} favourite dish{now}?", "What does {I} like to eat best{now}?"),
+        note="{My} favourite dish is {v}.",
+        change=(
+            "{I} [went off|got tired of|grew sick of] {old}; {my} favourite is {v} now",
+            "[now|these days], {v} [has replaced|beats|has overtaken] {old} as {My} favourite dish",
+            "{I} [now like{s} {v} best|switched {my} loyalty to {v}]",
+        ),
+        before=("What was {My} favourite dish before {v}?",),
+    ),
+    state(
+        "allergy",
+        "food",
+        "allergen",
+        "the thing {I'm} allergic to",
+        tell=(
+            "{I'm} allergic to {v}",
+            "{I} {have} an allergy to {v}",
+            "{I} [break{s} out in hives|swell{s} up|cannot breathe|get{s} a rash] from {v}",
+            "{I} [must stay away from|{have} to avoid|cannot touch] {v} [because of an allergy|for allergy reasons]",
+        ),
+        ask=("What is {I} allergic to?", "Which allergy does {I} have?"),
+        note="{I} is allergic to {v}.",
+    ),
+    state(
+        "dislike",
+        "food",
+        "dislike",
+        "the food {I} hate{s} most",
+        tell=(
+            "{I} [hate{s}|cannot stand|detest{s}|loathe{s}|will not eat] {v}",
+            "{I} [pick{s}|push{es}|sort{s}] {v} [off|to the side of] the plate every time",
+            "[no|there is no] way {I} will ever eat {v}",
+        ),
+        ask=("Which food does {I} hate?", "What food can {I} not stand?"),
+        note="{I} hates {v}.",
+    ),
+    state(
+        "drink",
+        "food",
+        "drink",
+        "{My} usual drink order",
+        tell=(
+            "{I} [always|nearly always|usually] order{s} {v}{now}",
+            "{My} [go-to|usual|standard] drink is {v}{now}",
+            "{I} start{s} [the day|every morning|the week] with {v}{now}",
+            "[at a cafe|at the bar|in a restaurant], {I} order{s} {v}{now}",
+        ),
+        ask=("What does {I} usually order to drink{now}?", "What is {My} usual drink{now}?"),
+        note="{My} usual drink is {v}.",
+        change=(
+            "{I} [switched|changed|moved on] from {old} to {v}",
+            "{I} [gave up|stopped drinking|quit] {old} and order{s} {v} now",
+            "{My} usual drink is now {v}",
+        ),
+        before=("What did {I} usually drink before {v}?",),
+    ),
+    state(
+        "restaurant",
+        "food",
+        "restaurant",
+        "{My} favourite restaurant",
+        tell=(
+            "{I} eat{s} at the {v} [every week|most Sundays|whenever possible|all the time]{now}",
+            "{My} [go-to|favourite] restaurant is the {v}{now}",
+            "no restaurant beats the {v} for {Me}{now}",
+            "{I'm} a regular at the {v}{now}",
+        ),
+        ask=("What is {My} favourite restaurant{now}?", "Where does {I} like to eat out{now}?"),
+        note="{My} favourite restaurant is the {v}.",
+        change=(
+            "{I} [no longer go{es}|stopped going] to the {old}; {my} place is the {v} now",
+            "{I} [swapped|dropped|abandoned] the {old} for the {v}",
+            "{My} favourite restaurant is the {v} now, not the {old}",
+        ),
+        before=("What was {My} favourite restaurant before the {v}?",),
+    ),
+    event(
+        "cooked",
+        "food",
+        "dish",
+        "the day {I} cooked {v}",
+        tell=(
+            "{I} [cooked|made|prepared|tried cooking] {v} [for guests |for dinner |from scratch |]{when}",
+            "{when} {I} [cooked|made|prepared] {v}[| for guests| for dinner| from scratch]",
+            "{I} served {v} to [friends|the neighbours|everyone] {when}",
+        ),
+        ask=("What did {I} cook {at}?", "Which dish did {I} make {at}?"),
+        ask_when=("When did {I} cook {v}?", "When did {I} make {v}?"),
+        note="{I} cooked {v} {stated}.",
+    ),
+)
+
+HEALTH: tuple[Attribute, ...] = (
+    state(
+        "doctor",
+        "health",
+        "doctor",
+        "{My} doctor",
+        tell=(
+            "{I} [see{s}|go{es} to|visit{s}|{am} a patient of] {v} for check-ups{now}",
+            "{My} [family doctor|doctor|GP] is {v}{now}",
+            "{v} [is the doctor {I} see{s}|looks after {My} health|is {My} doctor]{now}",
+        ),
+        ask=("Who is {My} doctor{now}?", "Which doctor does {I} see{now}?"),
+        note="{My} doctor is {v}.",
+        change=(
+            "{I} [changed doctors|switched doctors|moved] from {old} to {v}",
+            "{v} [took over from {old} as|replaced {old} as|is now] {My} doctor",
+            "{My} new doctor is {v}[| since {old} retired]",
+        ),
+        before=("Who was {My} doctor before {v}?",),
+    ),
+    state(
+        "exercise",
+        "health",
+        "exercise",
+        "{My} workout routine",
+        tell=(
+            "{I} [stay{s} fit|keep{s} fit|stay{s} in shape] with {v}{now}",
+            "{My} [workout|exercise routine|fitness routine] is {v}{now}",
+            "{I} {do} {v} [twice a week|three times a week|to stay fit|for exercise]{now}",
+        ),
+        ask=("How does {I} stay fit{now}?", "What is {My} workout{now}?", "What does {I} do for exercise{now}?"),
+        note="{I} keeps fit with {v}.",
+        change=(
+            "{I} [gave up|dropped|stopped] {old} and {do} {v} [now|to stay fit now]",
+            "{I} [switched|changed] {my} workout from {old} to {v}",
+            "{I} [took up|moved on to] {v} to stay fit[| instead of {old}]",
+        ),
+        before=("What did {I} do for exercise before {v}?",),
+    ),
+    state(
+        "bedtime",
+        "health",
+        "late",
+        "{My} bedtime",
+        tell=(
+            "{I} go{es} to bed at {v} in the evening{now}",
+            "{My} [bedtime|lights-out] is {v} at night{now}",
+            "{I'm} asleep by {v} [at night|every night]{now}",
+        ),
+        ask=("[When|At what time] does {I} go to bed{now}?", "What is {My} bedtime{now}?"),
+        note="{My} bedtime is {v}.",
+        change=(
+            "{I} moved {my} bedtime from {old} to {v}",
+            "{I} now go{es} to bed at {v}[| instead of {old}]",
+        ),
+        before=("What was {My} bedtime before {v}?",),
+    ),
+    state(
+        "condition",
+        "health",
+        "condition",
+        "the health problem {I} {have}",
+        tell=(
+            "{I} suffer{s} from {v}",
+            "{I} {have} [trouble|a lot of trouble|problems] with {v}",
+            "{I} [deal{s}|struggle{s}|live{s}] with {v}",
+            "[on bad days|some weeks], {I} cannot work because of {v}",
+        ),
+        ask=("What health problem does {I} have?", "What does {I} suffer from?"),
+        note="{I} suffers from {v}.",
+    ),
+    state(
+        "supplement",
+        "health",
+        "supplement",
+        "the supplement {I} take{s}",
+        tell=(
+            "{I} take{s} {v} [every morning|every evening|with breakfast|before bed]{now}",
+            "the doctor [put {Me} on|prescribed {Me}|told {Me} to take] {v}{now}",
+            "{I} swear{s} by {v} [for energy|in winter|]{now}",
+        ),
+        ask=("Which supplement does {I} take{now}?", "What does {I} take for {my} health{now}?"),
+        note="{I} takes {v}.",
+        change=(
+            "{I} [switched|changed] from {old} to {v}",
+            "{I} take{s} {v} now[, no longer| instead of] {old}",
+            "{I} [stopped taking|dropped] {old} and take{s} {v} now",
+        ),
+        before=("Which supplement did {I} take before {v}?",),
+    ),
+    event(
+        "injury",
+        "health",
+        "body_part",
+        "the day {I} hurt {my} {v}",
+        tell=(
+            "{I} [hurt|sprained|injured|bruised|banged up] {my} {v} {when}",
+            "{when} {I} [hurt|sprained|injured|bruised] {my} {v}",
+            "{I} [fell|slipped|tripped] and [hurt|injured|bruised] {my} {v} {when}",
+        ),
+        ask=("What did {I} injure {at}?", "Which part of the body did {I} hurt {at}?"),
+        ask_when=("When did {I} [hurt|injure] {my} {v}?",),
+        note="{I} injured the {v} {stated}.",
+    ),
+    event(
+        "check",
+        "health",
+        "check",
+        "{My} {v}",
+        tell=(
+            "{I} [had|went for|got|underwent] [{av}|the {v}] {when}",
+            "{when} {I} [had|went for|got] [{av}|the {v}]",
+            "the [clinic|hospital|practice] [gave {Me}|sent {Me} for] [{av}|the {v}] {when}",
+        ),
+        ask=("Which medical check did {I} have {at}?", "What did {I} have done at the clinic {at}?"),
+        ask_when=("When did {I} have the {v}?", "When was {My} {v}?"),
+        note="{I} had {av} {stated}.",
+        article=True,
+    ),
+    relation("physiotherapist", "health"),
+    relation("personal trainer", "health"),
+)

@@ -1,0 +1,153 @@
+"""Golden values of intervals, tests, corrections and effect sizes."""
+
+import numpy as np
+import pytest
+
+from memgym import statistics as stats
+
+A = [1, 1, 1, 0, 1, 1, 0, 1]
+B = [0, 1, 0, 0, 1, 0, 0, 1]
+
+
+def test_permutation_is_exact_for_few_units():
+    assert stats.paired_permutation(A, B) == 64 / 256
+
+
+def test_permutation_is_symmetric_and_one_for_equal_systems():
+    assert stats.paired_permutation(B, A) == 64 / 256
+    assert stats.paired_permutation(A, A) == 1.0
+
+
+def test_permutation_counts_fractional_ties_as_extreme():
+    # 0.1 + 0.2 - 0.3 is not 0 in floating point: all patterns tie with the observed sum only within rounding
+    assert stats.paired_permutation([0.1, 0.2, 0.0], [0.0, 0.0, 0.3]) == 1.0
+
+
+def test_sampled_permutation_approaches_the_exact_tail():
+    # 13 differences of 1: only the two constant patterns are as extreme, 2 / 2**13
+    p = stats.paired_permutation([1] * 13, [0] * 13, draws=4000, seed=1)
+    assert 1 / 4001 <= p < 0.003
+    assert p == stats.paired_permutation([1] * 13, [0] * 13, draws=4000, seed=1)
+
+
+def test_sampled_permutation_agrees_with_the_exact_one_on_padded_units():
+    padded = stats.paired_permutation(A + [0] * 8, B + [0] * 8, draws=4000)  # equal pairs change no sum
+    assert padded == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("a_only", "b_only", "p"), [(3, 0, 0.25), (10, 3, 0.092285), (3, 10, 0.092285), (0, 0, 1.0), (2, 2, 1.0)]
+)
+def test_mcnemar(a_only, b_only, p):
+    assert stats.mcnemar_exact(a_only, b_only) == pytest.approx(p, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(8, 10, 0.490162, 0.943318), (0, 10, 0.0, 0.277533), (76, 152, 0.421499, 0.578501)],
+)
+def test_wilson(successes, trials, low, high):
+    assert stats.wilson(successes, trials) == pytest.approx((successes / trials, low, high), abs=1e-6)
+
+
+def test_holm_and_benjamini_hochberg_keep_the_order_given():
+    p = [0.01, 0.04, 0.03, 0.005]
+    assert stats.holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.benjamini_hochberg(p) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+
+
+def test_adjusted_p_values_stop_at_one():
+    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert stats.benjamini_hochberg([0.9, 0.8]) == pytest.approx([0.9, 0.9])
+
+
+def test_effect_sizes():
+    assert stats.cohens_dz(A, B) == pytest.approx(0.724569, abs=1e-6)
+    assert stats.cliffs_delta([1, 2, 3, 4], [2, 2, 2, 5]) == -0.0625
+    assert stats.cliffs_delta([2, 3], [0, 1, 1]) == 1.0
+
+
+def test_cohens_dz_is_none_without_spread():
+    assert stats.cohens_dz([1, 1], [0, 0]) is None
+    assert stats.cohens_dz([1], [0]) is None
+
+
+def test_bootstrap_brackets_the_mean_and_follows_the_seed():
+    interval = stats.bootstrap_ci(A, draws=2000, seed=3)
+    assert interval.estimate == 0.75
+    assert interval.low < 0.75 < interval.high
+    assert interval == stats.bootstrap_ci(A, draws=2000, seed=3)
+
+
+def test_bootstrap_matches_the_normal_interval_on_many_units():
+    values = np.random.default_rng(0).normal(2.0, 1.0, size=400)
+    interval = stats.bootstrap_ci(values, draws=4000)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.02)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.02)
+
+
+def test_bootstrap_of_a_constant_has_no_width():
+    assert stats.bootstrap_ci([0.5] * 6, draws=100) == (0.5, 0.5, 0.5)
+
+
+def test_a_higher_level_is_wider():
+    narrow, wide = (stats.bootstrap_ci(A, level=level, draws=2000) for level in (0.5, 0.99))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_clusters_make_the_interval_wider_when_questions_agree_inside_them():
+    values = [1.0] * 20 + [0.0] * 20
+    by_question = stats.bootstrap_ci(values, draws=1000)
+    by_cluster = stats.cluster_bootstrap_ci(values, ["a"] * 20 + ["b"] * 20, draws=1000)
+    assert (by_cluster.low, by_cluster.high) == (0.0, 1.0)
+    assert by_question.high - by_question.low < 0.5
+
+
+def test_cluster_bootstrap_estimates_the_mean_over_questions():
+    interval = stats.cluster_bootstrap_ci([1, 1, 1, 0], ["a", "a", "a", "b"], draws=50)
+    assert interval.estimate == 0.75
+
+
+def test_cluster_means_follow_first_appearance():
+    assert stats.cluster_means([1, 0, 1, 1], ["b", "a", "b", "a"]).tolist() == [1.0, 0.5]
+
+
+def test_paired_bootstrap_cancels_what_the_systems_share():
+    hard = np.random.default_rng(1).random(50)
+    interval = stats.paired_bootstrap_ci(hard + 0.1, hard, draws=200)
+    assert interval == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_paired_bootstrap_resamples_clusters_when_given():
+    interval = stats.paired_bootstrap_ci([1, 1, 0, 0], [0, 0, 0, 0], ["a", "a", "b", "b"], draws=500)
+    assert interval == (0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("score", "floor", "ceiling", "expected"),
+    [(0.5, 0.2, 0.8, 0.5), (0.2, 0.2, 0.8, 0.0), (0.9, 0.0, 0.6, 1.5), (0.5, 0.5, 0.5, None), (0.5, 0.6, 0.5, None)],
+)
+def test_normalised_score(score, floor, ceiling, expected):
+    assert stats.normalised_score(score, floor, ceiling) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stats.bootstrap_ci([]), "at least|N >= 1"),
+        (lambda: stats.bootstrap_ci([float("nan")]), "NaN"),
+        (lambda: stats.bootstrap_ci([[1.0]]), "shape"),
+        (lambda: stats.bootstrap_ci([1.0], level=95), "level=95"),
+        (lambda: stats.bootstrap_ci([1.0], draws=0), "draws=0"),
+        (lambda: stats.cluster_bootstrap_ci([1.0, 2.0], ["a"]), "one for each"),
+        (lambda: stats.paired_permutation([1.0], [1.0, 2.0]), "same units"),
+        (lambda: stats.mcnemar_exact(-1, 2), "discordant"),
+        (lambda: stats.wilson(3, 2), "trials"),
+        (lambda: stats.wilson(1, 2, level=0), "level=0"),
+        (lambda: stats.holm([1.5]), "outside"),
+    ],
+)
+def test_wrong_input_is_refused_with_a_reason(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

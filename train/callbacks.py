@@ -1,0 +1,140 @@
+"""What a trainer reports while it runs: a bar with the reward, metrics as JSONL, held-out evaluations, warnings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+METRICS = "metrics.jsonl"
+
+
+class RewardBar(ProgressCallback):
+    """The trainer's own bar, with the latest reward and score behind it."""
+
+    SHOWN = ("loss", "reward", "score", "eval_score")
+
+    def __init__(self) -> None:
+        """Create the bar."""
+        super().__init__()
+        self._latest: dict[str, str] = {}
+
+    def on_log(  # type: ignore[override]
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Show the figures instead of printing the whole log."""
+        self._latest |= {key: f"{logs[key]:.3f}" for key in self.SHOWN if isinstance(logs.get(key), int | float)}
+        if state.is_world_process_zero and self.training_bar is not None:
+            self.training_bar.set_postfix(self._latest)
+
+
+class MetricsFile(TrainerCallback):
+    """Writes every log to ``metrics.jsonl``; a resumed run first drops what the interrupted one wrote later."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Write into ``folder``."""
+        self.path = Path(folder) / METRICS
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Keep the rows up to the step that training starts from."""
+        if state.is_world_process_zero:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            rows = read_metrics(self.path) if self.path.exists() else []
+            kept = [json.dumps(row) + "\n" for row in rows if 0 < row["step"] <= state.global_step]
+            self.path.write_text("".join(kept), encoding="utf-8")
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Append one row."""
+        if state.is_world_process_zero and logs:
+            row = {"step": state.global_step, **{key: _finite(value) for key, value in logs.items()}}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity have no place in JSON; None says that there was nothing to measure."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_metrics(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a ``metrics.jsonl``; a last line cut off by an interruption is left out."""
+    rows = []
+    for line in Path(path).read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            rows.append(json.loads(line))
+    return rows
+
+
+class HeldOutEvaluation(TrainerCallback):
+    """Grades the policy on held-out episodes before training and every N steps: the QA reward curve."""
+
+    def __init__(self, evaluate: Callable[[], dict[str, float]], every: int) -> None:
+        """Create the callback.
+
+        Args:
+            evaluate: Runs the evaluation on all processes and gives metrics by name.
+            every: Steps between evaluations.
+        """
+        self.evaluate = evaluate
+        self.every = every
+        self.trainer: Any = None  # set once the trainer exists, which logs the figures everywhere it logs
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The curve starts with the untrained policy."""
+        if state.global_step == 0:
+            self._run()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluate at every N-th step and at the last one."""
+        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+            self._run()
+
+    def _run(self) -> None:
+        figures = {f"eval_{name}": value for name, value in self.evaluate().items()}
+        self.trainer.log(figures)
+
+
+class Watchdog(TrainerCallback):
+    """Says once, in one line, when a run is not learning for a reason that the figures show."""
+
+    CHECKS = (
+        ("truncated", 0.5, "replies reach max_new_tokens: raise it, or shorten the warm start's replies"),
+        ("parse_failures", 0.5, "operations cannot be parsed: warm-start the policy on the codec's format"),
+        (
+            "frac_reward_zero_std",
+            0.9,
+            "groups have no reward variance and give no gradient: raise the temperature, the group size or the number "
+            "of questions",
+        ),
+    )
+    PATIENCE = 3  # logs in a row
+
+    def __init__(self) -> None:
+        """Create the callback."""
+        self._bad = {name: 0 for name, _, _ in self.CHECKS}
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Count the logs in which a share is too high."""
+        for name, limit, advice in self.CHECKS:
+            if name not in logs:
+                continue
+            self._bad[name] = self._bad[name] + 1 if logs[name] > limit else 0
+            if self._bad[name] == self.PATIENCE and state.is_world_process_zero:
+                logger.warning(f"step {state.global_step}: {name} is {logs[name]:.2f}: {advice}")

@@ -1,0 +1,149 @@
+"""Train a Memory Manager with GRPO on the stock TRL trainer.
+
+    accelerate launch -m train.grpo --config train/configs/grpo.yaml
+    accelerate launch --config_file train/accelerate/cpu2.yaml -m train.grpo --config train/configs/grpo.yaml
+
+Every optimiser step rolls ``group_size`` trajectories of ``episodes_per_step`` fresh episodes per process and trains
+``turns_per_trajectory`` turns of each (train/rollouts.py). A stopped run goes on from its last checkpoint when it is
+started again with ``--resume true``, and ends as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func: we know
+
+from accelerate import PartialState
+from datasets import Dataset
+from peft import PeftModel
+from transformers import PrinterCallback, ProgressCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from agents.manager import MemoryManager
+from memgym.envs.vector import MemoryVectorEnv
+from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
+from train.held_out import HeldOut
+from train.rollouts import GridRollouts, grid_prompts
+from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
+from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
+
+
+@dataclass
+class GRPOSettings:
+    """Settings of a GRPO run."""
+
+    output_dir: str = "runs/grpo"
+    seed: int = 0
+    resume: bool = False
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    lora: LoraShape = field(default_factory=LoraShape)
+    env: EnvSettings = field(default_factory=EnvSettings)
+    agent: AgentSettings = field(default_factory=AgentSettings)
+    max_steps: int = 200
+    group_size: int = 8
+    """G: trajectories per episode."""
+    episodes_per_step: int = 4
+    """Episodes per process and optimiser step."""
+    turns_per_trajectory: int = 4
+    """K: turns trained per trajectory."""
+    micro_batch_size: int = 8
+    """Rows per forward and backward pass."""
+    first_episode: int = 0
+    """Index of the first training episode in the task."""
+    learning_rate: float = 1e-5
+    eval_env: dict[str, Any] = field(default_factory=dict)
+    """Changes to ``env.kwargs`` for the held-out episodes, such as ``split: validation``."""
+    eval_episodes: int = 16
+    eval_every: int = 20
+    save_every: int = 50
+    report_to: str = "none"
+    """none, tensorboard or trackio; metrics.jsonl is written always."""
+    grpo: dict[str, Any] = field(default_factory=dict)
+    """Further fields of ``trl.GRPOConfig``."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train as the command line says."""
+    settings = load_settings(GRPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    backbone = build_policy(settings.backbone, settings.lora, settings.seed)
+    manager = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
+    env = build_env(settings.env, settings.episodes_per_step * settings.group_size)
+    rollouts = GridRollouts(
+        env, manager, group_size=settings.group_size, slots=settings.turns_per_trajectory, seed=settings.seed
+    )
+    held_out = HeldOut(settings.env, settings.eval_env, settings.eval_episodes, manager)
+    evaluation = HeldOutEvaluation(held_out, settings.eval_every)
+    if not isinstance(backbone.model, PeftModel):
+        raise SystemExit("error: GRPO trains a LoRA adapter; none was made")
+
+    trainer = GRPOTrainer(
+        model=backbone.model,
+        reward_funcs=rollouts.turn_reward,
+        args=trainer_arguments(settings),
+        train_dataset=training_grid(settings, env),
+        processing_class=backbone.tokenizer,
+        rollout_func=rollouts,
+        callbacks=[MetricsFile(settings.output_dir), Watchdog(), evaluation],
+    )
+    for replaced in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(replaced)
+    trainer.add_callback(RewardBar)
+    evaluation.trainer = trainer
+    if trainer.is_world_process_zero():
+        write_manifest(settings.output_dir, settings, env, "manager")
+    trainer.train(resume_from_checkpoint=last_checkpoint(settings.output_dir) if settings.resume else None)
+    if trainer.is_world_process_zero():
+        save_policy(backbone, settings.output_dir)
+        held_out.plot(Path(settings.output_dir))
+
+
+def trainer_arguments(settings: GRPOSettings) -> GRPOConfig:
+    """TRL's configuration: one generation batch is one optimiser step is whole episodes."""
+    rows = settings.episodes_per_step * settings.turns_per_trajectory * settings.group_size  # per process
+    if rows % settings.micro_batch_size:
+        raise SystemExit(
+            f"error: micro_batch_size={settings.micro_batch_size} does not divide the {rows} rows of a step "
+            "(episodes_per_step x turns_per_trajectory x group_size): choose a divisor"
+        )
+    on_cpu = PartialState().device.type == "cpu"
+    return GRPOConfig(
+        **{
+            "output_dir": settings.output_dir,
+            "seed": settings.seed,
+            "max_steps": settings.max_steps,
+            "learning_rate": settings.learning_rate,
+            "num_generations": settings.group_size,
+            "per_device_train_batch_size": settings.micro_batch_size,
+            "gradient_accumulation_steps": rows // settings.micro_batch_size,
+            "max_completion_length": settings.agent.max_new_tokens,
+            "temperature": settings.agent.temperature,
+            "shuffle_dataset": False,
+            "gradient_checkpointing": not on_cpu,
+            "use_cpu": on_cpu,
+            "bf16": not on_cpu,
+            "logging_steps": 1,
+            "save_steps": settings.save_every,
+            "report_to": settings.report_to,
+            "disable_tqdm": True,
+            "log_level": "warning",
+            **settings.grpo,
+        }
+    )
+
+
+def training_grid(settings: GRPOSettings, env: MemoryVectorEnv) -> Dataset:
+    """One row per slot; finite tasks start over when their episodes run out."""
+    needed = settings.max_steps * settings.episodes_per_step * PartialState().num_processes
+    indices = range(settings.first_episode, settings.first_episode + needed)
+    size = env.task.size
+    episodes = [index if size is None else index % size for index in indices]
+    return Dataset.from_dict({"prompt": grid_prompts(episodes, settings.turns_per_trajectory)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Episodes for a trainer that wants one row per prompt: the grid of turns.
+
+TRL's GRPO asks for one completion per prompt, but an episode is many independent contexts. So the dataset is a grid:
+for each episode K slots, each repeated G times by TRL's sampler. One call rolls G trajectories per episode, draws K of
+its turns, and returns in row (episode, slot, g) the prompt and completion of that turn in trajectory g. GRPO's group
+of a row is then the G trajectories at the same turn, which is the fair comparison.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from accelerate.utils import gather_object
+
+from agents.manager import MemoryManager
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.rollout import Trajectory, rollout
+
+
+def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
+    """The dataset's prompts: every slot of every episode, in order."""
+    return [f"{episode}:{slot}" for episode in episodes for slot in range(slots)]
+
+
+class GridRollouts:
+    """TRL's ``rollout_func`` over a memory environment, and the reward function that goes with it."""
+
+    def __init__(
+        self, env: MemoryVectorEnv, manager: MemoryManager, *, group_size: int, slots: int, seed: int
+    ) -> None:
+        """Create the rollouts of one process.
+
+        Args:
+            env: The training environment.
+            manager: The policy being trained; it acts with the trainer's own weights.
+            group_size: G, trajectories per episode.
+            slots: K, turns trained per trajectory.
+            seed: With the optimiser step and the process, seeds every sample and every draw of turns.
+        """
+        self.env = env
+        self.manager = manager
+        self.group_size = group_size
+        self.slots = slots
+        self.seed = seed
+        self._metrics: dict[str, float] = {}
+
+    def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
+        """Roll the episodes that the prompts name and return one turn per row, as TRL expects it."""
+        episodes = self._episodes(prompts)
+        step, process = trainer.state.global_step, trainer.accelerator.process_index
+        self.manager.reseed(random.Random(f"{self.seed}:{step}:{process}").getrandbits(40))
+        repeated = [episode for episode in episodes for _ in range(self.group_size)]
+        trajectories = rollout(self.env, self.manager, repeated)
+        rows: dict[str, list[Any]] = {
+            key: [] for key in ("prompt_ids", "completion_ids", "logprobs", "env_mask", "turn_reward")
+        }
+        for number, episode in enumerate(episodes):
+            group = trajectories[number * self.group_size : (number + 1) * self.group_size]
+            for turn in self._turns(group, f"{self.seed}:{step}:{process}:{number}:{episode}"):
+                for trajectory in group:
+                    self._append(rows, trajectory, turn)
+        rows["logprobs"] = None  # type: ignore[assignment]  # sampled by the trained weights themselves
+        self._metrics = _average(gather_object([summarise(trajectories)]))
+        return rows
+
+    def turn_reward(self, turn_reward: list[float | None], log_metric: Any, **columns: Any) -> list[float | None]:
+        """TRL's reward function: the rewards the rollout attached to its rows; None leaves a row unscored."""
+        for name, value in self._metrics.items():
+            log_metric(name, value)
+        return turn_reward
+
+    def _episodes(self, prompts: Sequence[str]) -> list[int]:
+        """The episodes of a batch, after checking that it is a whole part of the grid."""
+        rows = self.slots * self.group_size
+        if len(prompts) % rows:
+            raise ValueError(
+                f"a batch of {len(prompts)} rows does not hold whole episodes of {self.slots} slots x "
+                f"{self.group_size} trajectories: make per_device_train_batch_size x steps_per_generation a multiple "
+                f"of {rows}"
+            )
+        episodes = [int(prompts[start].partition(":")[0]) for start in range(0, len(prompts), rows)]
+        expected = [p for p in grid_prompts(episodes, self.slots) for _ in range(self.group_size)]
+        if list(prompts) != expected:
+            raise ValueError("the rows of a batch are not in grid order: set shuffle_dataset to False")
+        return episodes
+
+    def _turns(self, group: Sequence[Trajectory], seed: str) -> list[int | None]:
+        """K turns of an episode in order; None where the episode has fewer."""
+        length = max(len(trajectory.steps) for trajectory in group)
+        drawn = sorted(random.Random(seed).sample(range(length), min(self.slots, length)))
+        return [*drawn, *([None] * (self.slots - len(drawn)))]
+
+    def _append(self, rows: dict[str, list[Any]], trajectory: Trajectory, turn: int | None) -> None:
+        if turn is None or turn >= len(trajectory.steps):
+            # A slot without a turn: one token that no loss sees (mask 0) and no group counts (reward None).
+            end = self.manager.backbone.tokenizer.eos_token_id
+            row: tuple[Any, ...] = ([end], [end], [0], None)
+        else:
+            decision = trajectory.steps[turn].decision
+            completion = list(decision.completion_ids)
+            row = (list(decision.prompt_ids), completion, [1] * len(completion), trajectory.turn_reward(turn))
+        for key, value in zip(("prompt_ids", "completion_ids", "env_mask", "turn_reward"), row, strict=True):
+            rows[key].append(value)
+
+
+def summarise(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """What a training step logs about its rollouts: score, reward terms by name, failures by code, memory size."""
+    steps = [step for trajectory in trajectories for step in trajectory.steps]
+    operations = [operation for step in steps for operation in step.operations]
+    metrics = {
+        "score": _mean([trajectory.score for trajectory in trajectories]),
+        "return": _mean([trajectory.reward for trajectory in trajectories]),
+        "memory_tokens": _mean([trajectory.memory_tokens for trajectory in trajectories]),
+        "operations_per_step": len(operations) / len(steps),
+        "parse_failures": _mean([operation["code"] == "parse" for operation in operations]),
+        "failed_operations": _mean([operation["status"] == "failed" for operation in operations]),
+        "truncated": _mean([step.decision.truncated for step in steps]),
+    }
+    for name in steps[0].terms:
+        metrics[f"terms/{name}"] = _mean([step.terms[name] for step in steps])
+    for name in trajectories[0].terms:
+        metrics[f"terms/{name}"] = _mean([trajectory.terms[name] for trajectory in trajectories])
+    return metrics
+
+
+def _average(reports: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean over processes, which roll equally many episodes."""
+    return {name: _mean([report[name] for report in reports]) for name in reports[0]}
+
+
+def _mean(values: Sequence[float | bool]) -> float:
+    return sum(values) / len(values) if values else 0.0

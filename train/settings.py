@@ -1,0 +1,162 @@
+"""Settings of a trainer: a dataclass, filled from a YAML file and `--key value` overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+Settings = TypeVar("Settings")
+
+
+@dataclass
+class BackboneSettings:
+    """Which model is trained."""
+
+    name: str = "smollm2"
+    """Embedded default, "tiny-llama"/"tiny-qwen2"/"tiny-qwen3", a hub id or a path."""
+    dtype: str = "auto"
+    """auto, float32, bfloat16 or float16."""
+    adapter: str | None = None
+    """Folder of a LoRA adapter to start from."""
+
+
+@dataclass
+class LoraShape:
+    """Shape of a fresh adapter, used when there is none to start from."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    top_layers: int | None = None
+    """Adapt only the last n decoder layers; None adapts all."""
+    dtype: str = "float32"
+    """float32, or bfloat16 to save time on a CPU."""
+
+
+@dataclass
+class EnvSettings:
+    """Where episodes come from."""
+
+    id: str = "memgym/Dialogue-v0"
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the environment: split, budget, reward, reader, dialogue, ..."""
+
+
+@dataclass
+class AgentSettings:
+    """How the Memory Manager reads and writes."""
+
+    codec: str = "lines"
+    style: str = "terse"
+    """Prompt style: "full" or "terse"."""
+    max_new_tokens: int = 96
+    temperature: float = 1.0
+    """Of the rollouts; evaluations are greedy."""
+
+
+def load_settings(kind: type[Settings], argv: Sequence[str], description: str) -> Settings:
+    """Read `--config FILE.yaml` and `--key value` / `--group.key value` overrides, in order.
+
+    Args:
+        kind: A dataclass; nested dataclasses are groups.
+        argv: Command-line arguments without the program name.
+        description: Shown by `--help`, before the list of keys.
+
+    Raises:
+        SystemExit: `--help`, or an argument that is not understood; one line says which and why.
+    """
+    if "--help" in argv or "-h" in argv:
+        raise SystemExit(f"{description}\n\n--config FILE.yaml, then any of\n" + "\n".join(_keys(kind)))
+    try:
+        return _build(kind, _merged(kind, argv), "")
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def _merged(kind: type, argv: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    arguments = list(argv)
+    while arguments:
+        option = arguments.pop(0)
+        if not option.startswith("--"):
+            raise ValueError(f"{option!r}: expected --key value")
+        key, separator, inline = option[2:].partition("=")
+        if not separator and not arguments:
+            raise ValueError(f"--{key} has no value")
+        text = inline if separator else arguments.pop(0)
+        if key == "config":
+            loaded = yaml.safe_load(Path(text).read_text(encoding="utf-8")) or {}
+            if not isinstance(loaded, dict):
+                raise ValueError(f"{text}: expected a mapping of settings")
+            _update(values, loaded)
+        else:
+            _update(values, _nested(key.split("."), yaml.safe_load(text)))
+    return values
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key.replace("-", "_"): value}
+    return value
+
+
+def _update(target: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Merge mappings key by key, so that an override of one key keeps its neighbours."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _update(target[key], value)
+        else:
+            target[key] = value
+
+
+def _build(kind: type[Settings], values: dict[str, Any], prefix: str) -> Settings:
+    hints = typing.get_type_hints(kind)
+    names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    unknown = [key for key in values if key not in names]
+    if unknown:
+        raise ValueError(f"unknown setting {prefix}{unknown[0]}; expected one of {', '.join(names)}")
+    return kind(**{key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name}: expected a group of settings, got {value!r}")
+        return _build(typing.cast(type, hint), value, f"{name}.")
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in allowed:
+        return None
+    if float in allowed and isinstance(value, int | str) and not isinstance(value, bool):
+        value = _as_float(value, name)  # YAML reads 3e-4 as a string
+    bases = tuple(typing.get_origin(item) or item for item in allowed)
+    if not isinstance(value, bases) or (isinstance(value, bool) and bool not in bases):
+        wanted = " or ".join(getattr(item, "__name__", str(item)) for item in allowed)
+        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+    return value
+
+
+def _as_float(value: int | str, name: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected a number, got {value!r}") from error
+
+
+def _keys(kind: type, prefix: str = "") -> list[str]:
+    lines = []
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+        hint = hints[item.name]
+        if dataclasses.is_dataclass(hint):
+            lines += _keys(typing.cast(type, hint), f"{prefix}{item.name}.")
+        else:
+            default = item.default if item.default is not dataclasses.MISSING else "{}"
+            lines.append(f"  --{prefix}{item.name}  (default: {default})")
+    return lines

@@ -1,0 +1,77 @@
+"""What every trainer needs before it can start: environment, policy, records of both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import torch
+from transformers.trainer_utils import get_last_checkpoint
+
+from agents.backbone import Backbone, LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.records import MANIFEST, Manifest, plain
+from train.settings import BackboneSettings, EnvSettings, LoraShape
+
+ADAPTER = "adapter"  # folder of a run that holds the trained adapter
+
+
+def build_env(settings: EnvSettings, num_envs: int, changes: Mapping[str, Any] | None = None) -> MemoryVectorEnv:
+    """The vector environment that the settings describe; ``changes`` replace single keyword arguments."""
+    env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **{**settings.kwargs, **(changes or {})})
+    if not isinstance(env, MemoryVectorEnv):
+        raise SystemExit(f"error: env.id={settings.id}: not a memory environment")
+    return env
+
+
+def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Backbone:
+    """The backbone with a trainable adapter, fresh or loaded, named "default" as TRL wants it."""
+    loaded = load_backbone(backbone.name, dtype=backbone.dtype)
+    if backbone.adapter is None:
+        shape = LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers)
+        add_adapter(loaded, "default", shape, seed=seed)
+    else:
+        load_adapter(loaded, backbone.adapter, "default", trainable=True)
+    dtype = getattr(torch, lora.dtype)
+    for parameter in loaded.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(dtype)
+    return loaded
+
+
+def save_policy(backbone: Backbone, output_dir: str | Path) -> None:
+    """Write the trained adapter into the run's folder."""
+    save_adapter(backbone, "default", Path(output_dir) / ADAPTER)
+
+
+def last_checkpoint(output_dir: str | Path) -> str:
+    """The newest checkpoint of a run.
+
+    Raises:
+        SystemExit: There is none.
+    """
+    found = get_last_checkpoint(str(output_dir)) if Path(output_dir).is_dir() else None
+    if found is None:
+        raise SystemExit(f"error: --resume true, but there is no checkpoint in {output_dir}")
+    return found
+
+
+def write_manifest(output_dir: str | Path, settings: Any, env: MemoryVectorEnv, agent: str) -> None:
+    """Say in the run's folder how it was made."""
+    config = env.envs[0].config
+    Manifest(
+        command=" ".join(sys.argv),
+        env=settings.env.id,
+        env_kwargs=plain(settings.env.kwargs),
+        agent=agent,
+        seed=settings.seed,
+        reader=env.exam.reader.name,
+        reward=env.envs[0].recipe.name,
+        budget=asdict(config.make_budget()),
+        data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        extra={"settings": plain(asdict(settings))},
+    ).write(Path(output_dir) / MANIFEST)
