@@ -94,13 +94,11 @@ def teacher_trajectories(settings: SFTSettings) -> list[Trajectory]:
 
 
 def as_dataset(examples: list[Example]) -> Dataset:
-    """Tokens and the mask of those that are trained: the completion with its end token, never the prompt."""
+    """Tokens, and as labels those that are trained: the completion with its end token, never the prompt."""
     return Dataset.from_dict(
         {
             "input_ids": [example.prompt_ids + example.completion_ids for example in examples],
-            "completion_mask": [
-                [0] * len(example.prompt_ids) + [1] * len(example.completion_ids) for example in examples
-            ],
+            "labels": [[-100] * len(example.prompt_ids) + example.completion_ids for example in examples],
         }
     )
 
@@ -118,7 +116,6 @@ def trainer_arguments(settings: SFTSettings) -> SFTConfig:
             "learning_rate": settings.learning_rate,
             "lr_scheduler_type": "cosine",
             "warmup_steps": 0.03,
-            "completion_only_loss": True,
             "max_length": None,  # an example that is cut would teach to stop in the middle
             "dataset_kwargs": {"skip_prepare_dataset": True},
             "gradient_checkpointing": not on_cpu,

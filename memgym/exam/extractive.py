@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memgym.exam.extraction import lexicon
-from memgym.exam.extraction.questions import QuestionReading, read_question
-from memgym.exam.extraction.sentences import tokenise
-from memgym.exam.extraction.spans import Candidate, Scene, candidates
-from memgym.exam.extraction.statements import Evidence, Statement, about, names_for, read_statements, search
 from memgym.exam.extraction.intervals import days_between
+from memgym.exam.extraction.questions import QuestionReading, Term, read_question
+from memgym.exam.extraction.sentences import tokenise
+from memgym.exam.extraction.spans import Scene, candidates, is_outdated
+from memgym.exam.extraction.statements import (
+    Evidence,
+    Statement,
+    about,
+    find_anchors,
+    names_for,
+    read_statements,
+    search,
+)
 from memgym.exam.reader import ABSTENTION, ReadingTask
 
 _MIN_SCORE = 0.1  # of the best candidate
@@ -60,28 +68,45 @@ class ExtractiveReader:
     def _answer(self, reading: QuestionReading, statements: list[Statement]) -> str:
         if reading.kind == "interval":
             return days_between(reading.text, statements) or ABSTENTION
-        reading, who, statements = _meant(reading, statements)
-        if reading.excluded and reading.kind not in ("yes_no", "choice"):
-            reading, statements = _before_the_excluded(reading, statements)
-        found = search(reading, statements, who)
+        reading, statements = _meant(reading, statements)
+        if reading.excluded and reading.epoch == "previous":
+            replaced, reading, statements = self._before(reading, statements)
+            if replaced:
+                return replaced
+        found = search(reading, statements)
         if not found or found[0].coverage < self.min_coverage:
             return ABSTENTION
         if reading.kind in ("yes_no", "choice"):
             return _closed_answer(reading, found)
-        answers = self._answers(reading, statements, found)
+        answers = self._answers(reading, statements, _by_time(reading, found)[:_SEARCHED])
         if not answers or answers[0].score < _MIN_SCORE:
             return ABSTENTION
-        if reading.plural:
-            return _listed(answers)
-        return self._followed(reading, statements, who, answers[0]).text
+        return _listed(answers) if reading.plural else self._followed(reading, statements, answers[0]).text
+
+    def _before(
+        self, reading: QuestionReading, statements: list[Statement]
+    ) -> tuple[str, QuestionReading, list[Statement]]:
+        """For "before Y": what the statement that brings Y calls outdated, else ask for the value before that time."""
+        brings = [s for s in statements if s.sentence.stems >= reading.excluded]
+        if not brings:
+            return "", reading, statements
+        first = min(brings, key=lambda statement: statement.told)
+        for statement in [s for s in statements if s.line == first.line]:
+            at = find_anchors(reading, statement.sentence)
+            spans = self._answers(reading, statements, [Evidence(statement, at, 1.0, 1.0)])
+            outdated = [span for span in spans if span.outdated and span.score > _MIN_SCORE]
+            if outdated:
+                return outdated[0].text, reading, statements
+        older = [s for s in statements if s.told < first.told]
+        return "", replace(reading, epoch="current"), older
 
     def _answers(
         self, reading: QuestionReading, statements: Sequence[Statement], found: Sequence[Evidence]
     ) -> list[_Answer]:
-        """Spans of the best statements, best first."""
+        """Spans of some of the statements, best first."""
         people = reading.subjects | {s.sentence.speaker for s in statements if s.sentence.speaker}
         answers = []
-        for evidence in _by_time(reading, found)[:_SEARCHED]:
+        for evidence in found:
             scene = Scene(
                 sentence=evidence.statement.sentence,
                 timestamp=evidence.statement.timestamp,
@@ -94,64 +119,52 @@ class ExtractiveReader:
                 answers.append(_Answer(candidate.text, candidate.score * evidence.score, evidence, candidate.outdated))
         return sorted(answers, key=lambda answer: -answer.score)
 
-    def _followed(
-        self, reading: QuestionReading, statements: Sequence[Statement], who: frozenset[str], answer: _Answer
-    ) -> _Answer:
+    def _followed(self, reading: QuestionReading, statements: Sequence[Statement], answer: _Answer) -> _Answer:
         """The value that later statements put in the place of an answer: "I swapped the tram for a bike"."""
-        if reading.kind not in ("thing", "place", "clock", "person", "number"):
+        if reading.kind not in ("thing", "place", "clock", "person", "number") or reading.epoch == "previous":
             return answer
         for _ in range(_UPDATES):
             newer = [s for s in statements if s.told > answer.evidence.statement.told]
-            change = next((update for s in newer if (update := self._change(reading, s, who, answer))), None)
+            change = next((update for s in newer if (update := self._change(reading, s, answer))), None)
             if change is None:
                 return answer
             answer = change
         return answer
 
-    def _change(
-        self, reading: QuestionReading, statement: Statement, who: frozenset[str], answer: _Answer
-    ) -> _Answer | None:
+    def _change(self, reading: QuestionReading, statement: Statement, answer: _Answer) -> _Answer | None:
         """What a statement replaces the answer by; None when it does not call the answer outdated."""
         value = frozenset(token.stem for token in tokenise(answer.text) if token.kind in "wN#V")
         sentence = statement.sentence
         if not value or not value <= sentence.stems:
             return None
         at = tuple(index for index, token in enumerate(sentence.tokens) if token.stem in value)
-        if who and about(who, sentence, at) < 0.8:
+        if not is_outdated(sentence, sentence.tokens[at[0]].start) or about(reading, sentence, at) < 0.8:
             return None
         evidence = Evidence(statement, at, answer.evidence.score, answer.evidence.coverage)
         spans = self._answers(replace(reading, excluded=value), [statement], [evidence])
-        outdated = any(
-            span.outdated and value == frozenset(t.stem for t in tokenise(span.text))
-            for span in self._answers(reading, [statement], [evidence])
-        )
-        return next((span for span in spans if not span.outdated), None) if outdated else None
+        return next((span for span in spans if not span.outdated), None)
 
 
-def _meant(
-    reading: QuestionReading, statements: list[Statement]
-) -> tuple[QuestionReading, frozenset[str], list[Statement]]:
-    """Replace "Mara's sister" by the names that the memory gives her."""
-    if not reading.relation:
-        return reading, reading.subjects, statements
-    names = names_for(reading.relation, reading.subjects, statements)
-    if not names:
-        return reading, reading.subjects, statements
-    terms = tuple(term for term in reading.terms if term.stem not in reading.relation)
-    told = [s for s in statements if not (s.sentence.stems.issuperset(reading.relation) and names & s.sentence.words)]
-    return replace(reading, terms=terms, subjects=names, relation=()), names, told
+def _meant(reading: QuestionReading, statements: list[Statement]) -> tuple[QuestionReading, list[Statement]]:
+    """Replace "Mara's sister" by the names that the memory gives her, where more than the name is asked for."""
+    for length in range(len(reading.relation), 0, -1):
+        relation = reading.relation[:length]
+        terms = tuple(term for term in reading.terms if term.stem not in relation)
+        if not any(term.weight >= 0.5 for term in terms):
+            continue
+        names = names_for(relation, reading.subjects, statements)
+        if names:
+            told = [s for s in statements if not _only_names(s, names, relation, terms)]
+            return replace(reading, terms=terms, subjects=names, relation=()), told
+    return reading, statements
 
 
-def _before_the_excluded(
-    reading: QuestionReading, statements: list[Statement]
-) -> tuple[QuestionReading, list[Statement]]:
-    """For "before Y": what the statement that brings Y calls outdated, else the value told last before it."""
-    brings = [s for s in statements if s.sentence.stems >= reading.excluded]
-    if not brings:
-        return reading, statements
-    first = min(brings, key=lambda statement: statement.told)
-    older = [s for s in statements if s.told < first.told]
-    return reading, [first, *older] if older else statements
+def _only_names(
+    statement: Statement, names: frozenset[str], relation: tuple[str, ...], terms: tuple[Term, ...]
+) -> bool:
+    sentence = statement.sentence
+    introduces = sentence.stems.issuperset(relation) and not names.isdisjoint(sentence.words)
+    return introduces and all(term.stem not in sentence.stems for term in terms if term.weight >= 0.5)
 
 
 def _by_time(reading: QuestionReading, found: Sequence[Evidence]) -> list[Evidence]:

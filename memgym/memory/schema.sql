@@ -30,8 +30,9 @@ CREATE TABLE journal (
 CREATE INDEX journal_step ON journal (step);
 
 -- BM25 over the episodic and semantic texts. The texts stay in entries; the triggers keep the index equal to them.
+CREATE VIEW entries_searched AS SELECT id, text FROM entries WHERE id > 0;
 CREATE VIRTUAL TABLE entries_index USING fts5(
-    text, content = 'entries', content_rowid = 'id', tokenize = 'porter unicode61'
+    text, content = 'entries_searched', content_rowid = 'id', tokenize = 'porter unicode61'
 );
 CREATE TRIGGER entries_insert AFTER INSERT ON entries WHEN new.id > 0 BEGIN
     INSERT INTO entries_index (rowid, text) VALUES (new.id, new.text);

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from memgym.exam.extraction.questions import QuestionReading, read_question
+from memgym.exam.extraction.questions import read_question
 from memgym.exam.extraction.statements import Statement, search
 
 _BETWEEN = re.compile(r"\bbetween (?P<one>.+?) and (?P<other>.+?)\??$", re.IGNORECASE)
@@ -31,7 +31,7 @@ def days_between(question: str, statements: Sequence[Statement]) -> str:
 
 def _day_of(event: str, statements: Sequence[Statement]) -> date | None:
     reading = replace(read_question(f"When was {event}?"), kind="date")
-    found = search(reading, statements, reading.subjects)
+    found = search(reading, statements)
     if not found or found[0].coverage < _MIN_COVERAGE:
         return None
     return found[0].statement.happened

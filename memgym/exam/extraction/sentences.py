@@ -10,7 +10,9 @@ from memgym.exam.dates import find_dates, parse_timestamp
 from memgym.exam.extraction import lexicon
 
 _TOKEN = re.compile(
-    r"\b(?:Dr|Mr|Mrs|Ms|St|Prof)\.(?= [A-Z])|\d+(?:[:.,]\d+)*(?:st|nd|rd|th|am|pm|km|kg|k|m|%)?\b%?|[^\W_]+(?:[-'][^\W_]+)*|[^\w\s]"
+    r"\b(?:Dr|Mr|Mrs|Ms|St|Prof)\.(?= [A-Z])"
+    r"|\d+(?:[:.,]\d+)*(?:st|nd|rd|th|am|pm|km|kg|k|m|%)?\b%?"
+    r"|[^\W_]+(?:[-'][^\W_]+)*|[^\w\s]"
 )
 _SPEAKER = re.compile(r"(?P<name>[A-Z][\w.'-]*(?: [A-Z][\w.'-]*)?): +")
 _STAMP = re.compile(
@@ -19,7 +21,7 @@ _STAMP = re.compile(
 _SENTENCE_END = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?;])[\"')]*\s+")
 _QUOTED = re.compile(r"[\"“]([^\"”]{2,80})[\"”]")
 _IDIOM = re.compile(rf"\b(?:{lexicon.IDIOMS})\b", re.IGNORECASE)
-_TITLE_BRIDGE = frozenset("of for from to on in the a an at and".split())
+_TITLE_BRIDGE = lexicon.words("of for from to on in the a an at and")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Token:
 
 
 # Kinds: D determiner, S possessive pronoun, P pronoun, X auxiliary, I preposition, C conjunction, A adverb or filler,
-# # number, N proper name, V verb, w other word, M possessive marker, T part of a time expression, . mark
+# # number, N proper name, V verb, w other word, M possessive marker, T part of a time expression, & the sign, . mark
 _NOMINAL = frozenset("DS#NwM&")
 
 
@@ -43,12 +45,12 @@ _NOMINAL = frozenset("DS#NwM&")
 class Phrase:
     """A noun phrase, or a name or quotation inside one: tokens ``first`` to ``last``, half-open."""
 
-    first: int
+    first: int  # leading determiners and possessives are not part of it
     last: int
-    text: str  # without leading determiner or possessive
     preposition: str  # directly before the phrase; "" for none
     proper: bool  # capitalised throughout
     vocative: bool  # somebody spoken to: "..., Mara?"
+    complement: bool  # follows "is", "called" and the like, with adverbs and articles between
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Sentence:
     stems: frozenset[str]
     words: frozenset[str]  # lower-case
     concepts: frozenset[int]  # of all stems
-    actors: tuple[int, ...]  # tokens that name somebody who acts or owns; not those spoken to
+    actors: frozenset[int]  # tokens that name somebody who acts or owns; not those spoken to
     line: int  # sentences with the same number were said in one breath
 
 
@@ -97,7 +99,7 @@ def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
         stems=stems,
         words=frozenset(token.lower for token in tokens),
         concepts=frozenset(number for stem in stems for number in lexicon.concepts_of(stem)),
-        actors=tuple(index for index in range(len(tokens)) if _acts(tokens, index)),
+        actors=frozenset(index for index in range(len(tokens)) if _acts(tokens, index)),
         line=line,
     )
 
@@ -108,14 +110,7 @@ def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
 @lru_cache(maxsize=8192)
 def tokenise(text: str) -> tuple[Token, ...]:
     """Words and marks of one sentence, each with a rough part of speech."""
-    raw: list[tuple[str, int, int]] = []
-    for match in _TOKEN.finditer(text):
-        word, start = match.group(), match.start()
-        lower = word.lower()
-        if lower.endswith("'s") and lower not in lexicon.AUXILIARIES:
-            raw += [(word[:-2], start, match.end() - 2), ("'s", match.end() - 2, match.end())]
-        else:
-            raw.append((word, start, match.end()))
+    raw = _split(text)
     times = [(mention.start, mention.end) for mention in find_dates(text)]
     idioms = [match.span() for match in _IDIOM.finditer(text)]
     tokens: list[Token] = []
@@ -132,6 +127,19 @@ def tokenise(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
+def _split(text: str) -> list[tuple[str, int, int]]:
+    """Words with their characters; the possessive marker is a word of its own."""
+    raw = []
+    for match in _TOKEN.finditer(text):
+        word, start, end = match.group(), match.start(), match.end()
+        lower = word.lower()
+        if lower.endswith("'s") and lower not in lexicon.AUXILIARIES:
+            raw += [(word[:-2], start, end - 2), ("'s", end - 2, end)]
+        else:
+            raw.append((word, start, end))
+    return raw
+
+
 def _kind(word: str, lower: str, before: list[Token], following: str) -> str:
     if lower == "'s":
         return "M"
@@ -139,7 +147,7 @@ def _kind(word: str, lower: str, before: list[Token], following: str) -> str:
         return "M"
     if not word[0].isalnum():
         return "&" if word == "&" else "."
-    if word[-1] == "." and len(word) > 1:
+    if word[-1] == ".":
         return "N"
     if word[0].isdigit() or lower in lexicon.NUMBERS:
         return "#"
@@ -149,24 +157,9 @@ def _kind(word: str, lower: str, before: list[Token], following: str) -> str:
     closed = _closed_kind(lower, before, following)
     if closed:
         return closed
-    if len(lower) > 4 and lower.endswith("ly") and lower not in lexicon.NOT_ADVERBS:
-        return "A"
-    if lexicon.stem_of(lower) in lexicon.verb_stems():
+    if lexicon.is_verb(lower):
         return _verb_or_word(lower, before, following)
     return "N" if word[0].isupper() else "w"
-
-
-def _closed_kind(lower: str, before: list[Token], following: str) -> str:
-    if lower in ("her", "his") and following[:1].isalnum() and not _closes(following.lower()):
-        return "S"
-    if lower == "like" and before and before[-1].kind in "PNXAV":
-        return "V"
-    if lower in lexicon.POSSESSIVES:
-        return "S"
-    for kind, words in _CLOSED:
-        if lower in words:
-            return kind
-    return ""
 
 
 _CLOSED = (
@@ -179,8 +172,18 @@ _CLOSED = (
 )
 
 
-def _closes(lower: str) -> bool:
-    return any(lower in words for _, words in _CLOSED)
+def _closed_kind(lower: str, before: list[Token], following: str) -> str:
+    if lower in ("her", "his"):
+        owns = following[:1].isalnum() and not any(following.lower() in closed for _, closed in _CLOSED)
+        return "S" if owns else "P"
+    if lower == "like" and before and before[-1].kind in "PNXAV":
+        return "V"
+    if lower in lexicon.POSSESSIVES:
+        return "S"
+    for kind, closed in _CLOSED:
+        if lower in closed:
+            return kind
+    return "A" if len(lower) > 4 and lower.endswith("ly") and lower not in lexicon.LY_NOUNS else ""
 
 
 def _verb_or_word(lower: str, before: list[Token], following: str) -> str:
@@ -190,19 +193,22 @@ def _verb_or_word(lower: str, before: list[Token], following: str) -> str:
     previous = before[-1]
     if previous.lower == "to" or previous.kind in "XPA":
         return "V"
-    if previous.kind in "DSM#I&":
+    if previous.kind in "DSM#I&V":
         return "w"
     if lower.endswith("ing"):
         return "V" if previous.kind == "N" else "w"
-    if previous.kind == "V":
-        return "w"
-    if previous.kind == "w" and _inside_phrase(before):
-        if lower.endswith("ed") or lower in lexicon.IRREGULAR_FORMS:
-            return "V"
-        opens = following.lower()
-        closing = opens in lexicon.DETERMINERS or opens in lexicon.POSSESSIVES or opens in lexicon.PREPOSITIONS
-        return "V" if lower.endswith("s") and (closing or following[:1].isupper()) else "w"
+    if previous.kind == "w":
+        return "V" if _finite(lower, before, following) else "w"
     return "V"
+
+
+def _finite(lower: str, before: list[Token], following: str) -> bool:
+    """Whether a verb form behind a noun is its verb ("my sister plays the ...") and not more of it ("board games")."""
+    if lower.endswith("ed") or lower in lexicon.IRREGULAR_FORMS:
+        return True
+    opens = following.lower()
+    closing = any(opens in words for words in (lexicon.DETERMINERS, lexicon.POSSESSIVES, lexicon.PREPOSITIONS))
+    return lower.endswith("s") and _inside_phrase(before) and (closing or following[:1].isupper())
 
 
 def _inside_phrase(before: list[Token]) -> bool:
@@ -227,13 +233,11 @@ def _clauses(tokens: tuple[Token, ...]) -> tuple[int, ...]:
 
 
 def _phrases(text: str, tokens: tuple[Token, ...]) -> tuple[Phrase, ...]:
-    spans: set[tuple[int, int]] = set()
-    spans.update(_runs(tokens))
-    spans.update(_joined_by_of(tokens, spans))
+    runs = _runs(tokens)
+    spans = {*runs, *_joined_by_of(tokens, runs)}
     whole = [*_names(tokens), *_quoted(text, tokens)]
     spans = {(a, b) for a, b in spans if not any(first <= a and b <= last for first, last in whole)}
-    spans.update(whole)
-    phrases = (_phrase(text, tokens, first, last) for first, last in sorted(spans))
+    phrases = (_phrase(tokens, first, last) for first, last in sorted({*spans, *whole}))
     return tuple(phrase for phrase in phrases if phrase is not None)
 
 
@@ -251,8 +255,8 @@ def _runs(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
     return runs
 
 
-def _joined_by_of(tokens: tuple[Token, ...], runs: set[tuple[int, int]]) -> list[tuple[int, int]]:
-    starts = {first: last for first, last in runs}
+def _joined_by_of(tokens: tuple[Token, ...], runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    starts = dict(runs)
     return [
         (first, starts[last + 1])
         for first, last in runs
@@ -268,20 +272,25 @@ def _names(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
             index += 1
             continue
         last = index + 1
-        while last < len(tokens):
-            bridge = last
-            while bridge < len(tokens) and bridge - last < 2 and tokens[bridge].lower in _TITLE_BRIDGE:
-                bridge += 1
-            linked = bridge == last or tokens[last].lower == "of" or bridge - last == 2
-            if bridge < len(tokens) and tokens[bridge].kind == "N" and linked:
-                last = bridge + 1
-            elif tokens[last].kind in "&M" and last + 1 < len(tokens) and tokens[last + 1].kind == "N":
-                last += 2
-            else:
-                break
-        names.append((index, last))
+        while (further := _bridged(tokens, last)) > last:
+            last = further
+        if last == len(tokens) or tokens[last].kind != "w":  # "Volvo estate" is one thing, "my boss Ines" two
+            names.append((index, last))
         index = last
     return names
+
+
+def _bridged(tokens: tuple[Token, ...], last: int) -> int:
+    """The end of a name that goes on at ``last``, else ``last``."""
+    bridge = last
+    while bridge < len(tokens) and bridge - last < 2 and tokens[bridge].lower in _TITLE_BRIDGE:
+        bridge += 1
+    linked = bridge == last or tokens[last].lower == "of" or bridge - last == 2
+    if bridge < len(tokens) and tokens[bridge].kind == "N" and linked:
+        return bridge + 1
+    if last + 1 < len(tokens) and tokens[last].kind in "&M" and tokens[last + 1].kind == "N":
+        return last + 2
+    return last
 
 
 def _quoted(text: str, tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
@@ -292,7 +301,7 @@ def _quoted(text: str, tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
     return spans
 
 
-def _phrase(text: str, tokens: tuple[Token, ...], first: int, last: int) -> Phrase | None:
+def _phrase(tokens: tuple[Token, ...], first: int, last: int) -> Phrase | None:
     before = tokens[first - 1] if first else None
     preposition = before.lower if before and before.kind == "I" else ""
     while first < last and tokens[first].kind in "DSM&":
@@ -304,8 +313,15 @@ def _phrase(text: str, tokens: tuple[Token, ...], first: int, last: int) -> Phra
     words = tokens[first:last]
     proper = all(token.text[0].isupper() or token.lower in _TITLE_BRIDGE or token.kind in "M&" for token in words)
     return Phrase(
-        first, last, text[words[0].start : words[-1].end], preposition, proper, _spoken_to(tokens, first, last)
+        first, last, preposition, proper, vocative=_spoken_to(tokens, first, last), complement=_complement(tokens, first)
     )
+
+
+def _complement(tokens: tuple[Token, ...], first: int) -> bool:
+    index = first - 1
+    while index >= 0 and tokens[index].kind in "DASM" and tokens[index].lower not in lexicon.COPULAS:
+        index -= 1
+    return index >= 0 and tokens[index].lower in lexicon.COPULAS
 
 
 def _spoken_to(tokens: tuple[Token, ...], first: int, last: int) -> bool:
@@ -322,6 +338,5 @@ def _acts(tokens: tuple[Token, ...], index: int) -> bool:
     if tokens[index].kind != "N" or _spoken_to(tokens, index, index + 1):
         return False
     before = tokens[index - 1].kind if index else "."
-    owns = index + 1 < len(tokens) and tokens[index + 1].kind == "M"
-    inside = before in "N&" or (index + 1 < len(tokens) and tokens[index + 1].kind in "N&")
-    return owns or (before not in "DI" and not inside)
+    after = tokens[index + 1].kind if index + 1 < len(tokens) else "."
+    return after == "M" or (before not in "DIN&" and after not in "N&")

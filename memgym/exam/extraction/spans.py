@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from memgym.exam.dates import MONTHS, WEEKDAYS, DateMention, find_dates, format_day, parse_timestamp
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.questions import QuestionReading
-from memgym.exam.extraction.sentences import Phrase, Sentence
+from memgym.exam.extraction.sentences import Phrase, Sentence, Token
 
 _DURATION = re.compile(
     r"\b(?:(?:about|around|over|almost|nearly|more than) )?(?:\d+(?:\.\d+)?|an?|" + "|".join(sorted(lexicon.NUMBERS))
@@ -28,16 +28,73 @@ _FREQUENCY = re.compile(
     re.IGNORECASE,
 )
 _GOAL_LEAD = frozenset(
-    "want hope plan aim dream decide promise intend like goal resolution ambition go wish aspire".split()
+    [
+        "want",
+        "hope",
+        "plan",
+        "aim",
+        "dream",
+        "decide",
+        "promise",
+        "intend",
+        "like",
+        "goal",
+        "resolution",
+        "ambition",
+        "go",
+        "wish",
+        "aspire",
+    ]
 )
-_NAMING = frozenset("named called".split())
-_COPULAS = frozenset("is was are were be become became been 's it's that's be been being named called".split())
+_TALK = frozenset(
+    ["tell", "say", "mention", "introduce", "know", "share", "let", "remind", "update", "keep", "hear", "meet"]
+)
+_NAMING = frozenset(["named", "called"])
+_COPULAS = frozenset(
+    [
+        "is",
+        "was",
+        "are",
+        "were",
+        "be",
+        "become",
+        "became",
+        "been",
+        "'s",
+        "it's",
+        "that's",
+        "be",
+        "been",
+        "being",
+        "named",
+        "called",
+    ]
+)
 _PLACE_PREPOSITIONS = frozenset(
-    "in at to from near on into by outside inside around through onto over under behind beside across".split()
+    [
+        "in",
+        "at",
+        "to",
+        "from",
+        "near",
+        "on",
+        "into",
+        "by",
+        "outside",
+        "inside",
+        "around",
+        "through",
+        "onto",
+        "over",
+        "under",
+        "behind",
+        "beside",
+        "across",
+    ]
 )
 _OLD_VALUE = re.compile(
     r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up|giving up|bored of|"
-    r"lost interest in|done with|tired of|dropped|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing"
+    r"lost interest in|sick of|went off|goodbye|overtook|moved on from|the idea of|changed from|done with|tired of|dropped|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing"
     r"|from|swapped|traded|exchanged|over|out of|mixed (?:it|that|this|them) up with|confused (?:it|that|this|them) with)\b"
 )
 _NEW_VALUE = re.compile(
@@ -93,7 +150,9 @@ def _nearness(scene: Scene, start: int, end: int) -> float:
 
 def _matches(pattern: re.Pattern[str], scene: Scene) -> Iterator[Candidate]:
     for match in pattern.finditer(scene.sentence.text):
-        yield Candidate(match.group().strip(), _nearness(scene, match.start(), match.end()))
+        outdated = is_outdated(scene.sentence, match.start())
+        score = _nearness(scene, match.start(), match.end()) * (1.0 if outdated == scene.previous else 0.3)
+        yield Candidate(match.group().strip(), score, outdated)
 
 
 # --- times ---
@@ -159,7 +218,7 @@ def _phrases(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
         text, first = _trimmed(reading, scene.sentence, phrase)
         if not text or _repeats_question(reading, scene.sentence, first, phrase.last):
             continue
-        outdated = is_outdated(scene.sentence, first)
+        outdated = is_outdated(scene.sentence, scene.sentence.tokens[first].start)
         score = _position(scene, first, phrase) * _fit(reading, scene, first, phrase)
         yield Candidate(text, score * (1.0 if outdated == scene.previous else 0.3), outdated)
     yield from _intentions(reading, scene)
@@ -175,6 +234,8 @@ def _intentions(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
         return
     tokens = scene.sentence.tokens
     for index in range(1, len(tokens) - 1):
+        if tokens[index + 1].lower in _TALK:
+            continue
         opens = tokens[index].lower in ("to", "is", "it's", "be", "be:") or tokens[index].kind == "I"
         verb = tokens[index + 1].kind in "Vw" and (
             tokens[index].lower == "to" or tokens[index + 1].lower.endswith("ing")
@@ -185,7 +246,7 @@ def _intentions(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
         while last < len(tokens) and tokens[last].kind not in ".CTA":
             last += 1
         text = scene.sentence.text[tokens[index + 1].start : tokens[last - 1].end]
-        outdated = is_outdated(scene.sentence, index + 1)
+        outdated = is_outdated(scene.sentence, tokens[index + 1].start)
         stems = {token.stem for token in tokens[max(0, index - 3) : index]}
         score = 1.9 if not stems.isdisjoint(_goal_stems() | reading.stems) else 1.3
         yield Candidate(text, score * (1.0 if outdated == scene.previous else 0.3), outdated)
@@ -194,15 +255,27 @@ def _intentions(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
 def _trimmed(reading: QuestionReading, sentence: Sentence, phrase: Phrase) -> tuple[str, int]:
     """The phrase without leading words that only repeat the question, and without the noun that was asked for."""
     first, last = phrase.first, phrase.last
-    while first < last and not phrase.proper and sentence.tokens[first].stem in reading.stems | {"new", "old", "own"}:
+    while first < last and not phrase.proper and _echoes(reading, sentence.tokens[first]):
         first += 1
-    while first < last and sentence.tokens[first].kind in "M&":
+    while first < last and sentence.tokens[first].kind in "DSIM&":
         first += 1
-    if last - first > 1 and not phrase.proper and sentence.tokens[last - 1].stem == reading.focus:
+    if last - first > 1 and sentence.tokens[last - 1].kind != "N" and sentence.tokens[last - 1].stem == reading.focus:
         last -= 1
     if first >= last:
         return "", first
     return sentence.text[sentence.tokens[first].start : sentence.tokens[last - 1].end], first
+
+
+def _echoes(reading: QuestionReading, token: Token) -> bool:
+    """Whether an opening word only repeats the question: "visiting" Portugal, the "language" Catalan, a "new" car."""
+    if token.stem not in reading.stems:
+        return token.lower in ("new", "old", "own")
+    return (
+        token.stem == reading.focus
+        or token.lower.endswith("ing")
+        or token.stem in lexicon.verb_stems()
+        or token.lower == "member"
+    )
 
 
 def _repeats_question(reading: QuestionReading, sentence: Sentence, first: int, last: int) -> bool:
@@ -245,10 +318,10 @@ def _fit(reading: QuestionReading, scene: Scene, first: int, phrase: Phrase) -> 
         score *= 0.3
     if phrase.vocative or words & scene.people:
         score *= 0.1
-    elif not phrase.proper and all(i in scene.anchors for i in range(first, phrase.last)):
-        score *= 0.4
+    elif not phrase.proper and phrase.last - 1 in scene.anchors and head.stem != reading.focus:
+        score *= 0.5
     if reading.member_of:
-        score *= 2.0 if words & lexicon.KINDS[reading.member_of] else 0.8
+        score *= 2.0 if lexicon.belongs(words, reading.member_of) else 0.8
     before = tokens[phrase.first - 1] if phrase.first else None
     lead = before.lower if before else ""
     if before is not None and before.kind in "DSM" and phrase.first > 1:
@@ -281,10 +354,9 @@ def _person_fit(reading: QuestionReading, words: set[str], phrase: Phrase, lead:
     return 0.2
 
 
-def is_outdated(sentence: Sentence, first: int) -> bool:
-    """Whether the words before a phrase mark it as a value of the past ("used to be", "instead of")."""
+def is_outdated(sentence: Sentence, start: int) -> bool:
+    """Whether the words before a character mark what follows as a value of the past ("used to be", "instead of")."""
     text = sentence.text.lower()
-    start = sentence.tokens[first].start
     old = max((match.end() for match in _OLD_VALUE.finditer(text, 0, start)), default=-1)
     new = max((match.end() for match in _NEW_VALUE.finditer(text, 0, start)), default=-1)
     return old >= 0 and old >= new

@@ -24,7 +24,7 @@ class Statement:
     sentence: Sentence
     timestamp: str
     entry: int  # position in the context; -1 is the core
-    told: int  # rank of its time among all times of the memory, newest highest; the core counts as newest
+    told: int  # rank of its entry by time and id, newest highest; the core counts as newest
 
     @property
     def line(self) -> tuple[int, int]:
@@ -50,34 +50,36 @@ class Evidence:
 
 def read_statements(task: ReadingTask) -> list[Statement]:
     """All sentences a task offers, best entry first."""
-    texts = [(task.timestamp, task.core, -1)] if task.core else []
-    texts += [(entry.timestamp, entry.text, number) for number, entry in enumerate(task.context)]
-    ranks = {stamp: rank for rank, stamp in enumerate(sorted({stamp for stamp, _, _ in texts}))}
+    ranks = {entry.id: rank for rank, entry in enumerate(sorted(task.context, key=lambda e: (e.timestamp, e.id)))}
+    texts = [(task.timestamp, task.core, -1, len(ranks))] if task.core else []
+    texts += [(entry.timestamp, entry.text, number, ranks[entry.id]) for number, entry in enumerate(task.context)]
     return [
-        Statement(sentence, sentence.timestamp or stamp, number, len(texts) if number < 0 else ranks[stamp])
-        for stamp, text, number in texts
+        Statement(sentence, sentence.timestamp or stamp, number, rank)
+        for stamp, text, number, rank in texts
         for sentence in read_text(text)
     ]
 
 
-def search(reading: QuestionReading, statements: Sequence[Statement], who: frozenset[str]) -> list[Evidence]:
+def search(reading: QuestionReading, statements: Sequence[Statement]) -> list[Evidence]:
     """Statements that share words with the question, best first.
 
     Args:
         reading: the question.
         statements: what the memory holds.
-        who: lower-case names of the person meant; empty for anybody.
     """
     own = [_coverage(reading, statement.sentence) for statement in statements]
     breath: dict[tuple[int, int], float] = {}
     for statement, coverage in zip(statements, own, strict=True):
         breath[statement.line] = max(breath.get(statement.line, 0.0), coverage)
+    stranger = next((lexicon.stem_of(word) for word in reading.relation if lexicon.names_person(word)), "")
     found = []
     for statement, covered in zip(statements, own, strict=True):
         coverage = max(covered, 0.75 * breath[statement.line])
         if coverage:
             anchors = find_anchors(reading, statement.sentence)
-            coverage *= about(who, statement.sentence, anchors)
+            coverage *= about(reading, statement.sentence, anchors)
+            if stranger and stranger not in statement.sentence.stems:
+                coverage *= _OTHER_PERSON
             dated = _date_match(reading, statement)
             found.append(Evidence(statement, anchors, coverage * dated, min(1.0, coverage * max(1.0, dated))))
     return sorted(found, key=lambda evidence: -evidence.score)
@@ -97,9 +99,26 @@ def _coverage(reading: QuestionReading, sentence: Sentence) -> float:
 def _held(reading: QuestionReading, term: Term, sentence: Sentence) -> float:
     if term.stem in sentence.stems:
         return 1.0
-    if reading.member_of and term.stem == reading.focus and sentence.words & lexicon.KINDS[reading.member_of]:
-        return 0.9
+    if term.stem == reading.focus or not term.concepts.isdisjoint(_JOB_CONCEPTS):
+        if _holds_member(reading, sentence):
+            return 0.8
+        if reading.kind == "place" and any(p.proper and p.preposition in _AT for p in sentence.phrases):
+            return 0.7
     return 0.0 if term.concepts.isdisjoint(sentence.concepts) else _CONCEPT_MATCH
+
+
+def _holds_member(reading: QuestionReading, sentence: Sentence) -> bool:
+    """Whether the sentence names a colour where a colour is asked for; a trade counts after "as a" or "is a"."""
+    if reading.member_of != "job":
+        return bool(reading.member_of) and lexicon.belongs(sentence.words, reading.member_of)
+    return any(
+        lexicon.names_person(sentence.tokens[phrase.last - 1].lower) and (phrase.preposition == "as" or phrase.complement)
+        for phrase in sentence.phrases
+    )
+
+
+_AT = frozenset({"in", "at", "to", "from"})
+_JOB_CONCEPTS = lexicon.concepts_of("job")
 
 
 def find_anchors(reading: QuestionReading, sentence: Sentence) -> tuple[int, ...]:
@@ -115,48 +134,47 @@ def find_anchors(reading: QuestionReading, sentence: Sentence) -> tuple[int, ...
 # --- people ---
 
 
-def about(who: frozenset[str], sentence: Sentence, anchors: Sequence[int]) -> float:
-    """Whether the matched words of a sentence are said of the person, in (0, 1]."""
+def about(reading: QuestionReading, sentence: Sentence, anchors: Sequence[int]) -> float:
+    """Whether the matched words of a sentence are said of the person asked for, in (0, 1]."""
+    who = reading.subjects
     if not who:
         return 1.0
     if not anchors:
         return _UNCLEAR_PERSON if sentence.speaker in who or who & sentence.words else _OTHER_PERSON
-    return max(_about(who, sentence, anchor) for anchor in anchors)
+    return max(_about(reading, sentence, anchor) for anchor in anchors)
 
 
-def _about(who: frozenset[str], sentence: Sentence, anchor: int) -> float:
-    tokens = sentence.tokens
+def _about(reading: QuestionReading, sentence: Sentence, anchor: int) -> float:
     for index in range(anchor, -1, -1):
-        if (match := _role(who, sentence, index)) is not None:
+        if (match := _role(reading, sentence, index)) is not None:
             break
     else:
-        match = _UNCLEAR_PERSON if sentence.speaker in who else _OTHER_PERSON
-    for index in range(anchor + 1, min(len(tokens), anchor + 5)):
-        match = max(match, _role(who, sentence, index) or 0.0)
+        match = _UNCLEAR_PERSON if sentence.speaker in reading.subjects else _OTHER_PERSON
+    for index in range(anchor + 1, min(len(sentence.tokens), anchor + 5)):
+        match = max(match, _role(reading, sentence, index) or 0.0)
     return match
 
 
-def _role(who: frozenset[str], sentence: Sentence, index: int) -> float | None:
+def _role(reading: QuestionReading, sentence: Sentence, index: int) -> float | None:
     """What one word says about whom the sentence is about; None: nothing."""
-    token = sentence.tokens[index]
+    token, who = sentence.tokens[index], reading.subjects
     if token.kind == "N" and token.lower in who:
         return 1.0
     if index in sentence.actors:
         return _OTHER_PERSON
     if token.lower in lexicon.FIRST_PERSON:
-        if token.kind == "S" and _relative(sentence.tokens[index + 1 : index + 3]):
-            return _OTHER_PERSON
-        return 1.0 if sentence.speaker in who else _OTHER_PERSON
+        other = token.kind == "S" and _other_relative(reading, sentence.tokens[index + 1 : index + 3])
+        return 1.0 if sentence.speaker in who and not other else _OTHER_PERSON
     if token.lower in _HE_SHE:
         return _UNCLEAR_PERSON if who & sentence.words else 0.5
     return None
 
 
-_HE_SHE = frozenset("he she him his her hers he's she's".split())
+_HE_SHE = frozenset(["he", "she", "him", "his", "her", "hers", "he's", "she's"])
 
 
-def _relative(tokens: Iterable[Token]) -> bool:
-    return any(token.lower in lexicon.KINDS["relative"] for token in tokens)
+def _other_relative(reading: QuestionReading, tokens: Iterable[Token]) -> bool:
+    return any(token.lower in lexicon.KINDS["relative"] and token.stem not in reading.stems for token in tokens)
 
 
 def names_for(relation: Sequence[str], owners: frozenset[str], statements: Sequence[Statement]) -> frozenset[str]:
@@ -178,7 +196,28 @@ def names_for(relation: Sequence[str], owners: frozenset[str], statements: Seque
     return frozenset(names)
 
 
-_LINKS = frozenset("is was called named goes by the name of ' 's , it's what my his her their".split())
+_LINKS = frozenset(
+    [
+        "is",
+        "was",
+        "called",
+        "named",
+        "goes",
+        "by",
+        "the",
+        "name",
+        "of",
+        "'",
+        "'s",
+        ",",
+        "it's",
+        "what",
+        "my",
+        "his",
+        "her",
+        "their",
+    ]
+)
 
 
 def _named_beside(sentence: Sentence, at: int, owners: frozenset[str]) -> Iterable[str]:

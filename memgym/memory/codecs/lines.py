@@ -25,7 +25,8 @@ _UNDATED = "- "  # before a text that would otherwise be read as starting with a
 
 _BREAK = re.compile(r"[\r\n]+")
 _NOTHING = re.compile(r"\.+|(?:done|noop|none|nothing)\.?", re.IGNORECASE)
-_BULLET = re.compile(r"(?:[*•·–—-]|[0-9]{1,3}[.)])\s+(?=[+@=~?.-])")
+_BULLET = re.compile(r"^(?:[*•·–—-]|[0-9]{1,3}[.)])\s+(?=[+@=~?.-])")
+_CLEAR = re.compile(r"-\s*=")
 _UPDATE = re.compile(r"~\s*#?[\[(]?([0-9]{1,18})[\])]?[:.]?(?:\s+(.*))?", re.DOTALL)
 _DELETE = re.compile(r"-\s*#?[\[(]?([0-9]{1,18})[\])]?[:.]?")
 _SEARCH = re.compile(r"\?(?:([+@]?)([0-9]{0,9})\s)?\s*(.*)", re.DOTALL)
@@ -89,7 +90,9 @@ class LinesCodec:
 
 
 def _read_line(line: str) -> Operation:
-    line = _BULLET.sub("", line, count=1) if _BULLET.match(line) else line
+    if _CLEAR.fullmatch(line):
+        return Operation("delete", "core")
+    line = _BULLET.sub("", line, count=1)
     sign, rest = line[0], line[1:].strip()
     if _NOTHING.fullmatch(line):
         return NOOP
@@ -97,8 +100,6 @@ def _read_line(line: str) -> Operation:
         return _read_write(Operation("insert", _SIGNS[sign], rest))
     if sign == "=":
         return _read_write(Operation("update", "core", rest))
-    if sign == "-" and rest == "=":
-        return Operation("delete", "core")
     if update := _UPDATE.fullmatch(line):
         return _read_write(Operation("update", text=update[2] or "", entry_id=int(update[1])))
     if delete := _DELETE.fullmatch(line):

@@ -31,7 +31,7 @@ _TOOLS: dict[str, OperationKind] = {
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _TAG = re.compile(r"<(?=/?tool_call>)")
 _LOOKS_LIKE_CALL = re.compile(r"\{\s*[\"']?(?:name|function|tool_calls)\b")
-_NOTHING = re.compile(r"\W*+(?:done|noop|none|no operations?|nothing)?\W*+", re.IGNORECASE)
+_NOTHING = re.compile(r"(?:[\s\"'`*.]*+(?:done|noop|none|no operations?|nothing)[\s\"'`*.!]*+)?", re.IGNORECASE)
 _EXAMPLES = {
     "core": Operation("update", "core", "Mina is a nurse in Oslo."),
     "episodic": Operation("insert", "episodic", "Mina adopted a cat named Fig.", timestamp="2024-03-02"),
@@ -80,7 +80,7 @@ class MemAlphaCodec:
             [
                 "Change the memory with tool calls, each one JSON object between <tool_call> tags:",
                 *(f"- {tool}" for tool in tools),
-                "memory_id is the number of an entry; core_memory has none. timestamp is optional, such as 2024-03-02.",
+                "memory_id is the number of an entry. timestamp is optional, such as 2024-03-02.",
                 "Make all calls in one reply. If nothing is worth keeping, reply: done",
                 "Example:",
                 self.render([example]),

@@ -8,7 +8,7 @@ SPEAKER = ("speaker",)
 PEOPLE = ("speaker", "person")
 PETS = ("dog", "cat", "pet")
 
-# Slots of every pattern: {v} the value, {av} the value with "a/an" where it takes one, {old} and {aold} likewise for
+# Slots of every pattern: {v} the value, {av} the value with its article, {old} and {aold} likewise for
 # the value it replaces, {now} an optional "these days", {when} a date phrase, {at} "on 5 May 2023" or "first", and the
 # words of subjects.py. {np} is replaced by the attribute's noun phrase before the pattern is used.
 _TELL_STATE = (
@@ -49,7 +49,7 @@ class Attribute:
     before: tuple[str, ...] = ()  # asks for the value before {v}
     ask_when: tuple[str, ...] = ()  # of events
     future: bool = False  # of events: a plan
-    article: bool = False
+    article: str = ""  # "a" (or an) or "the" where a sentence needs it before the value
     relation: str = ""  # of relations: "sister"
 
 
@@ -65,7 +65,7 @@ def state(
     who: tuple[str, ...] = PEOPLE,
     change: tuple[str, ...] = (),
     before: tuple[str, ...] = (),
-    article: bool = False,
+    article: str = "",
 ) -> Attribute:
     """A property with one current value. With ``change`` the value may be replaced later on."""
 
@@ -100,7 +100,7 @@ def event(
     note: str,
     who: tuple[str, ...] = PEOPLE,
     future: bool = False,
-    article: bool = False,
+    article: str = "",
 ) -> Attribute:
     """Something that happens at a time; it may happen again with another value."""
     general = tuple(p.replace("{np}", noun).replace("{is}", "is" if future else "was") for p in _TELL_EVENT)

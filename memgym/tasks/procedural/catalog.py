@@ -5,8 +5,9 @@ from __future__ import annotations
 from memgym.tasks.procedural.attributes import Attribute
 from memgym.tasks.procedural.config import TOPICS
 from memgym.tasks.procedural.topics_daily import FOOD, HEALTH, PETS
-from memgym.tasks.procedural.topics_leisure import HOBBIES, PLANS, POSSESSIONS, TRAVEL
+from memgym.tasks.procedural.topics_leisure import HOBBIES, TRAVEL
 from memgym.tasks.procedural.topics_people import FAMILY, HOME, WORK
+from memgym.tasks.procedural.topics_things import PLANS, POSSESSIONS
 
 ATTRIBUTES: tuple[Attribute, ...] = WORK + HOME + FAMILY + PETS + FOOD + HOBBIES + TRAVEL + HEALTH + POSSESSIONS + PLANS
 SUBJECT_KINDS = ("speaker", "person", "dog", "cat", "pet")

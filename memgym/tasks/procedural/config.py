@@ -65,8 +65,9 @@ class DialogueConfig:
 
     def __post_init__(self) -> None:
         for name in ("chunks", "turns_per_chunk", "questions"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value}: expected a whole number of at least 1")
         if not 0 <= self.noise < 1:
             raise ValueError(f"noise={self.noise}: expected a share in [0, 1), some turns must hold facts")
         self._check_revisions()

@@ -48,6 +48,10 @@ class Fact:
 
 def value_words(attribute: Attribute, value: str, old: str = "") -> dict[str, str]:
     """The slots ``v``, ``av``, ``old`` and ``aold`` of a pattern."""
-    if not attribute.article:
-        return {"v": value, "av": value, "old": old, "aold": old}
-    return {"v": value, "av": with_article(value), "old": old, "aold": with_article(old) if old else ""}
+    article = attribute.article
+    return {
+        "v": value,
+        "av": with_article(article, value),
+        "old": old,
+        "aold": with_article(article, old) if old else "",
+    }

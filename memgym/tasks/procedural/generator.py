@@ -8,12 +8,13 @@ from random import Random
 from memgym.tasks.episode import Episode, GoldMemory
 from memgym.tasks.procedural.config import SPLITS, DialogueConfig
 from memgym.tasks.procedural.facts import Fact
-from memgym.tasks.procedural.questions import write_exam
+from memgym.tasks.procedural.questions import write_questions
 from memgym.tasks.procedural.story import Story, tell_story
 
 SOURCE = "procedural"
 VERSION = 1  # part of every random stream: raise it whenever the same seed gives another episode
-ATTEMPTS = 12
+ATTEMPTS = 12  # draws of an item for an exam of full length
+CATEGORY_ATTEMPTS = 3  # of them, those that also wait for every category
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Dialogue:
 
     episode: Episode
     facts: tuple[Fact, ...]  # in the order told; fact i is gold memory i
+    slots: tuple[tuple[str, str], ...]  # (subject name, attribute key) that each question asks for
 
 
 class DialogueGenerator:
@@ -55,37 +57,39 @@ class DialogueGenerator:
         if index < 0:
             raise ValueError(f"index={index}: expected at least 0")
         name = f"{SOURCE}/{split}/{seed}/{index}"
-        best: Dialogue | None = None
-        # Small episodes may lack a category; another draw of the same item usually has it.
+        best, most = None, (0, 0)
         for attempt in range(ATTEMPTS):
             dialogue = self._draw(Random(f"{SOURCE}:{VERSION}:{split}:{seed}:{index}:{attempt}"), name, split)
-            if self._complete(dialogue.episode):
-                return dialogue
-            if best is None or len(dialogue.episode.questions) > len(best.episode.questions):
-                best = dialogue
-        if best is None or not best.episode.questions:
+            asked = dialogue.episode.questions
+            score = (len(asked), len({question.category for question in asked}))
+            if score > most:
+                best, most = dialogue, score
+            if self._suffices(most, attempt):
+                break
+        if best is None:
             raise ValueError(
                 f"{name}: these knobs leave nothing to ask; give more chunks or turns, more categories or asked_topics"
             )
         return best
 
-    def _complete(self, episode: Episode) -> bool:
-        """Whether the exam has its full length and as many categories as fit in it."""
-        wanted = min(len(self.config.categories), self.config.questions)
-        categories = {question.category for question in episode.questions}
-        return len(episode.questions) == self.config.questions and len(categories) >= wanted
+    def _suffices(self, score: tuple[int, int], attempt: int) -> bool:
+        """Whether enough questions, in enough categories, are found. Small episodes may lack some; a few draws help."""
+        questions, categories = score
+        every_category = min(len(self.config.categories), self.config.questions)
+        return questions == self.config.questions and (categories >= every_category or attempt >= CATEGORY_ATTEMPTS)
 
     def _draw(self, rng: Random, name: str, split: str) -> Dialogue:
         story = tell_story(rng, self.config, split)
+        sheet = write_questions(rng, story)
         episode = Episode(
             id=name,
             source=SOURCE,
             split=split,
             chunks=tuple(story.chunks),
-            questions=write_exam(rng, story),
+            questions=tuple(sheet.questions),
             gold_memories=_gold_memories(story),
         )
-        return Dialogue(episode, tuple(story.facts))
+        return Dialogue(episode, tuple(story.facts), tuple(sheet.slots))
 
 
 def _gold_memories(story: Story) -> tuple[GoldMemory, ...]:

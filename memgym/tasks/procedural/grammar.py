@@ -86,7 +86,7 @@ def _parse_choice(pattern: str, start: int) -> tuple[tuple[Node, ...], int]:
 def _expand(node: Node, random: Callable[[], float]) -> str:
     text = ""
     for part in node:
-        text += part if part.__class__ is str else _expand(part[int(random() * len(part))], random)
+        text += part if isinstance(part, str) else _expand(part[int(random() * len(part))], random)
     return text
 
 

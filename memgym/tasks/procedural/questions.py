@@ -17,7 +17,7 @@ from memgym.tasks.procedural.facts import Fact, value_words
 from memgym.tasks.procedural.grammar import expand, pick, shuffled
 from memgym.tasks.procedural.pools import POOLS
 from memgym.tasks.procedural.story import Story
-from memgym.tasks.procedural.subjects import Subject, possessive, third_person
+from memgym.tasks.procedural.subjects import Subject, third_person
 
 NO_ANSWER = "No information available"
 NOW = ("", " now", " these days", " currently", " at the moment")
@@ -39,30 +39,29 @@ class Draft:
     words: dict[str, str]  # fillers of the patterns
     answers: tuple[str, ...]  # empty: not answerable
     facts: tuple[Fact, ...]  # the ones that hold the answer; the last one is the point of the question
+    missing: tuple[str, str] = ("", "")  # without facts: the (subject name, attribute key) that was never told
 
-
-def write_exam(rng: Random, story: Story) -> tuple[Question, ...]:
-    """Up to ``config.questions`` questions; the categories take turns, each fact is asked about once if possible."""
-    exam = _Exam(rng, story)
-    queues = {name: shuffled(rng, DRAFTERS[name](rng, story)) for name in story.config.categories}
-    waiting = shuffled(rng, story.config.categories)
-    while waiting and len(exam.questions) < story.config.questions:
-        waiting = [name for name in waiting if exam.ask_next(name, queues[name])]
-    return tuple(exam.questions[: story.config.questions])
+    @property
+    def slot(self) -> tuple[str, str]:
+        """(subject name, attribute key) that is asked for."""
+        return self.facts[-1].slot if self.facts else self.missing
 
 
 @dataclass(slots=True)
-class _Exam:
+class QuestionSheet:
     """Questions so far, and what must not be asked again."""
 
     rng: Random
     story: Story
     questions: list[Question] = field(default_factory=list)
+    slots: list[tuple[str, str]] = field(default_factory=list)  # asked for by each question
     texts: set[str] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)  # indices of facts
 
     def ask_next(self, category: str, queue: list[Draft]) -> bool:
         """Ask the next draft of a category, one about a fresh fact if there is one. False: none is left."""
+        if len(self.questions) == self.story.config.questions:
+            return True
         fresh = next((i for i, draft in enumerate(queue) if not self._is_asked(draft)), 0)
         while queue:
             draft = queue.pop(min(fresh, len(queue) - 1))
@@ -82,6 +81,7 @@ class _Exam:
             return False
         self.texts.add(text)
         self.asked.update(fact.index for fact in draft.facts[-1:])
+        self.slots.append(draft.slot)
         self.questions.append(
             Question(
                 id=f"Q{len(self.questions) + 1}",
@@ -94,6 +94,16 @@ class _Exam:
             )
         )
         return True
+
+
+def write_questions(rng: Random, story: Story) -> QuestionSheet:
+    """Up to ``config.questions`` questions; the categories take turns, each fact is asked about once if possible."""
+    sheet = QuestionSheet(rng, story)
+    queues = {name: shuffled(rng, DRAFTERS[name](rng, story)) for name in story.config.categories}
+    waiting = shuffled(rng, story.config.categories)
+    while waiting and len(sheet.questions) < story.config.questions:
+        waiting = [name for name in waiting if sheet.ask_next(name, queues[name])]
+    return sheet
 
 
 def leaks(text: str, answers: Iterable[str]) -> bool:
@@ -170,7 +180,7 @@ def _multi_hop(rng: Random, story: Story) -> list[Draft]:
 
 def _description(story: Story, subject: Subject) -> tuple[str, Fact]:
     """``Mara's sister``, and the fact that names her."""
-    return f"{possessive(subject.owner)} {subject.relation}", story.introduced[subject.owner][subject.relation]
+    return f"{subject.owner}'s {subject.relation}", story.introduced[subject.owner][subject.relation]
 
 
 def _temporal(rng: Random, story: Story) -> list[Draft]:
@@ -266,10 +276,11 @@ def _missing_draft(rng: Random, story: Story, subject: Subject, attribute: Attri
             words = _words(subject, name)
     if attribute.change:
         words["now"] = pick(rng, NOW)
+    slot = (subject.name, attribute.key)
     if attribute.kind != "event":
-        return Draft(attribute.ask, words, (), ())
+        return Draft(attribute.ask, words, (), (), slot)
     value = value or POOLS[attribute.pool].draw(rng, story.split)
-    return Draft(attribute.ask_when, words | value_words(attribute, value), (), ())
+    return Draft(attribute.ask_when, words | value_words(attribute, value), (), (), slot)
 
 
 def _may_ask(story: Story, fact: Fact) -> bool:

@@ -31,8 +31,8 @@ GREETINGS: tuple[str, ...] = (
 # In front of the fact, in the same sentence:
 LEADS: tuple[str, ...] = (
     "[oh|ah|well|so|anyway|right|okay|yes|honestly|actually][, {other}|], ",
-    ""
-    "[by the way|to be honest|as it happens|to keep you posted|for what it's worth|in other news|on my side][, {other}|], ",
+    "[by the way|to be honest|as it happens|to keep you posted|for what it's worth|in other news|on my side]"
+    "[, {other}|], ",
     "[I should mention|I forgot to mention|I must tell you|I wanted to tell you|you may have heard] that ",
     "[I don't know if I said|I'm not sure I told you|I think I never mentioned it|I might have skipped this], but ",
 )
@@ -46,13 +46,13 @@ TAGS: tuple[str, ...] = (
 # A sentence of its own behind the fact:
 TAILS: tuple[str, ...] = (
     "[It|That|All of it] [took some getting used to|still feels a bit unreal|makes me smile|keeps life interesting].",
-    ""
-    "[I could talk about it for hours|There is a long story behind that|I'll spare you the details|More on that another time].",
+    "[I could talk about it for hours|There is a long story behind that|I'll spare you the details"
+    "|More on that another time].",
     "[Anyway|So yes|Well], [that's the news|that's how it is|there you have it|enough about that][, {other}|].",
     "[What about you|How about you|And you|And on your side|Anything new with you][, {other}|]?",
     "[What do you think|Does that surprise you|Can you imagine|Did you know that|Isn't that something][, {other}|]?",
-    ""
-    "[I thought you would like to know|I figured I'd tell you|I wanted you to hear it first|Keep it in mind][, {other}|].",
+    "[I thought you would like to know|I figured I'd tell you|I wanted you to hear it first|Keep it in mind]"
+    "[, {other}|].",
     "[Nobody saw it coming|It was bound to happen|It is what it is|Everything else stays the same|We will see].",
     "[Tell me [your news|about your week|how you are]|Now your turn|Your turn][, {other}|].",
     "[Not a big deal|A small thing|A big deal for some|Quite a story], [I know|really|I suppose|I guess|in the end].",
@@ -69,8 +69,8 @@ CHAT: tuple[str, ...] = (
     "what [are you up to|keeps you busy|is on your mind|brings you here] [today|this week|these days][, {other}|]?",
     "we [really |]should [talk|chat|catch up|do this] "
     "[more often|properly soon|over lunch one day|again soon][, {other}|]",
-    "that "
-    "[made me laugh|cheered me up|made my day|sounds about right|is good to hear|is so typical of you][, {other}|]",
+    "that [made me laugh|cheered me up|made my day|sounds about right|is good to hear|is so typical of you]"
+    "[, {other}|]",
     "I'm [a bit|rather|so|really] [tired|sleepy|hungry|cheerful|restless|distracted] [today|right now|for no reason]",
     "[time flies|the week went by so fast|the month is almost over|the days just disappear]"
     "[, doesn't it feel that way|, as always|]",

@@ -16,11 +16,6 @@ class Subject:
     relation: str = ""  # "sister", "boss", "dog"..., "" for a speaker
 
 
-def possessive(name: str) -> str:
-    """``Mara`` -> ``Mara's``, ``Lars`` -> ``Lars'``."""
-    return f"{name}'" if name.endswith("s") else f"{name}'s"
-
-
 FIRST_PERSON: dict[str, str] = {
     "I": "I",
     "i": "I",
@@ -48,7 +43,7 @@ def third_person(name: str, gender: str) -> dict[str, str]:
     return {
         "I": name,
         "i": he,
-        "My": possessive(name),
+        "My": f"{name}'s",
         "my": his,
         "Me": name,
         "me": him,
@@ -66,7 +61,8 @@ def third_person(name: str, gender: str) -> dict[str, str]:
     }
 
 
-def with_article(value: str) -> str:
-    """``optician`` -> ``an optician``."""
-    vowel = value[0].lower() in "aeiou" and not value.startswith(("uni", "one"))
-    return f"{'an' if vowel else 'a'} {value}"
+def with_article(article: str, value: str) -> str:
+    """``a``, ``optician`` -> ``an optician``; no article leaves the value alone."""
+    if article == "a" and value[0].lower() in "aeiou" and not value.startswith(("uni", "one")):
+        article = "an"
+    return f"{article} {value}" if article else value

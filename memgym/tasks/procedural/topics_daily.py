@@ -22,7 +22,7 @@ def _breed(species: str) -> Attribute:
         ask=("What breed is {I}?", f"What kind of {species} is {{I}}?", f"Which breed of {species} is {{I}}?"),
         note="{I} is {av}.",
         who=(species,),
-        article=True,
+        article="a",
     )
 
 
@@ -49,7 +49,7 @@ PETS: tuple[Attribute, ...] = (
             "the {v} [is|has become] {My} new favourite toy[| instead of the {old}]",
         ),
         before=("Which toy did {I} like best before the {v}?",),
-        article=True,
+        article="a",
     ),
     state(
         "spot",
@@ -71,7 +71,7 @@ PETS: tuple[Attribute, ...] = (
             "{I} [now sleep{s}|switched to sleeping] in the {v}",
         ),
         before=("Where did {I} sleep before the {v}?",),
-        article=True,
+        article="the",
     ),
     state(
         "fear",
@@ -196,6 +196,7 @@ FOOD: tuple[Attribute, ...] = (
             "{My} favourite restaurant is the {v} now, not the {old}",
         ),
         before=("What was {My} favourite restaurant before the {v}?",),
+        article="the",
     ),
     event(
         "cooked",
@@ -218,7 +219,7 @@ HEALTH: tuple[Attribute, ...] = (
         "doctor",
         "health",
         "doctor",
-        "{My} doctor",
+        "the name of {My} doctor",
         tell=(
             "{I} [see{s}|go{es} to|visit{s}|{am} a patient of] {v} for check-ups{now}",
             "{My} [family doctor|doctor|GP] is {v}{now}",
@@ -292,7 +293,7 @@ HEALTH: tuple[Attribute, ...] = (
         tell=(
             "{I} take{s} {v} [every morning|every evening|with breakfast|before bed]{now}",
             "the doctor [put {Me} on|prescribed {Me}|told {Me} to take] {v}{now}",
-            "{I} swear{s} by {v} [for energy|in winter|]{now}",
+            "{I} swear{s} by {v}[ for energy| in winter|]{now}",
         ),
         ask=("Which supplement does {I} take{now}?", "What does {I} take for {my} health{now}?"),
         note="{I} takes {v}.",
@@ -330,7 +331,7 @@ HEALTH: tuple[Attribute, ...] = (
         ask=("Which medical check did {I} have {at}?", "What did {I} have done at the clinic {at}?"),
         ask_when=("When did {I} have the {v}?", "When was {My} {v}?"),
         note="{I} had {av} {stated}.",
-        article=True,
+        article="a",
     ),
     relation("physiotherapist", "health"),
     relation("personal trainer", "health"),

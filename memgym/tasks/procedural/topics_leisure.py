@@ -1,4 +1,4 @@
-"""Attributes of the topics hobbies, travel, possessions and plans."""
+"""Attributes of the topics hobbies and travel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HOBBIES: tuple[Attribute, ...] = (
         ),
         ask=("Which instrument does {I} play?", "What instrument does {I} play?"),
         note="{I} plays the {v}.",
-        article=True,
+        article="a",
     ),
     state(
         "book",
@@ -77,6 +77,7 @@ HOBBIES: tuple[Attribute, ...] = (
             "{I} joined the {v}[| after quitting the {old}]",
         ),
         before=("Which club did {I} belong to before the {v}?",),
+        article="the",
     ),
     event(
         "concert",
@@ -136,13 +137,13 @@ TRAVEL: tuple[Attribute, ...] = (
             "{I} gave up the {old} and commute{s} by {v}",
         ),
         before=("How did {I} get to work before [taking |]the {v}?",),
-        article=True,
+        article="a",
     ),
     state(
         "holiday",
         "travel",
         "town",
-        "the place {I} spend{s} every summer",
+        "the town {I} spend{s} every summer in",
         tell=(
             "{I} [spend{s} every summer|go{es} on holiday every year|rent{s} a holiday cabin] in {v}{now}",
             "every summer, {I} [go{es}|travel{s}|head{s}] to {v}",
@@ -186,216 +187,4 @@ TRAVEL: tuple[Attribute, ...] = (
         note="{I} hiked {v} {stated}.",
     ),
     relation("travel companion", "travel"),
-)
-
-POSSESSIONS: tuple[Attribute, ...] = (
-    state(
-        "car",
-        "possessions",
-        "car",
-        "the car {I} drive{s}",
-        tell=(
-            "{I} drive{s} {av}{now}",
-            "{My} car is {av}{now}",
-            "{I} {have} {av} [in the garage|parked outside|in the driveway]{now}",
-            "{I} get{s} around in {av}{now}",
-        ),
-        ask=("What car does {I} drive{now}?", "Which car does {I} have{now}?"),
-        note="{I} drives {av}.",
-        change=(
-            "{I} sold the {old} and [bought|now drive{s}|got] {av}",
-            "{I} traded {my} {old} in for {av}",
-            "{I} [now drive{s}|switched to|got] {av}[| instead of the {old}]",
-        ),
-        before=("What car did {I} drive before the {v}?", "Which car did {I} give up for the {v}?"),
-        article=True,
-    ),
-    state(
-        "bike",
-        "possessions",
-        "colour",
-        "the colour of {My} bike",
-        tell=(
-            "{My} bike is {v}{now}",
-            "{I} ride{s} a bike painted {v}{now}",
-            "{I} {have} a bike in {v}{now}",
-        ),
-        ask=("What colour is {My} bike{now}?", "Which colour does {My} bike have{now}?"),
-        note="{My} bike is {v}.",
-        change=(
-            "{I} repainted {my} bike from {old} to {v}",
-            "{My} bike [is now|got sprayed] {v}[| instead of {old}]",
-        ),
-        before=("What colour was {My} bike before it was {v}?",),
-    ),
-    state(
-        "collection",
-        "possessions",
-        "collectible",
-        "the kind of thing {I} collect{s}",
-        tell=(
-            "{I} collect{s} {v}{now}",
-            "{I} {have} [shelves full|a whole collection|boxes|a cupboard full] of {v}{now}",
-            "{My} [shelves are|flat is|cellar is] full of {v}{now}",
-        ),
-        ask=("What does {I} collect{now}?", "What is in {My} collection{now}?"),
-        note="{I} collects {v}.",
-        change=(
-            "{I} [stopped collecting|sold all] {old} and now collect{s} {v}",
-            "{I} moved on from {old} to collecting {v}",
-        ),
-        before=("What did {I} collect before {v}?",),
-    ),
-    state(
-        "charm",
-        "possessions",
-        "charm",
-        "{My} lucky charm",
-        tell=(
-            "{I} always keep{s} {av} [in {my} pocket |]for luck",
-            "{My} lucky charm is {av}",
-            "{I} never leave{s} home without [a|the|{my}] {v}, {my} lucky charm",
-        ),
-        ask=("What is {My} lucky charm?", "What does {I} keep for luck?"),
-        note="{My} lucky charm is {av}.",
-        article=True,
-    ),
-    event(
-        "bought",
-        "possessions",
-        "item",
-        "the day {I} bought the {v}",
-        tell=(
-            "{I} [bought|ordered|got {self}|picked up|treated {self} to] {av} {when}",
-            "{when} {I} [bought|ordered|picked up|splurged on] {av}",
-            "{I} [came home with|walked out of a shop with|spent too much on] {av} {when}",
-        ),
-        ask=("What did {I} buy {at}?", "What did {I} get {self} {at}?"),
-        ask_when=("When did {I} [buy|get] the {v}?",),
-        note="{I} bought {av} {stated}.",
-        article=True,
-    ),
-    event(
-        "lost",
-        "possessions",
-        "losable",
-        "the day {I} lost {my} {v}",
-        tell=(
-            "{I} [lost|misplaced|left behind] {my} {v} [on the bus |at the station |somewhere |]{when}",
-            "{when} {I} [lost|misplaced|left behind] {my} {v}",
-            "{My} {v} [went missing|disappeared|got lost] {when}",
-        ),
-        ask=("What did {I} lose {at}?", "What went missing from {My} things {at}?"),
-        ask_when=("When did {I} lose {my} {v}?", "When did {My} {v} go missing?"),
-        note="{I} lost the {v} {stated}.",
-    ),
-)
-
-PLANS: tuple[Attribute, ...] = (
-    state(
-        "saving",
-        "plans",
-        "item",
-        "the thing {I'm} saving up for",
-        tell=(
-            "{I'm} [saving up|saving|putting money aside] for {av}{now}",
-            "{I} put{s} [money|a little] aside [every month |each week |]for {av}{now}",
-            "all {My} spare money goes towards {av}{now}",
-        ),
-        ask=("What is {I} saving [up |]for{now}?", "What does {I} put money aside for{now}?"),
-        note="{I} is saving up for {av}.",
-        change=(
-            "{I'm} no longer saving for the {old} but for {av}",
-            "{I} changed {my} mind and {am} saving for {av}[| instead of the {old}]",
-        ),
-        before=("What was {I} saving for before the {v}?",),
-        article=True,
-    ),
-    state(
-        "goal",
-        "plans",
-        "goal",
-        "{My} goal for the year",
-        tell=(
-            "{I'm} [set|bent|intent] on {v} this year",
-            "{I} {have} promised {self} the joy of {v} [this year|before winter|one day soon]",
-            "{My} [goal|resolution|ambition] for the year is {v}{now}",
-            "[this year|before December], {I'm} [going to start|aiming at|planning on] {v}",
-        ),
-        ask=("What is {My} [goal|resolution|ambition] for the year{now}?",),
-        note="{My} goal for the year is {v}.",
-        change=(
-            "{I} dropped the idea of {old} and {am} set on {v} instead",
-            "{My} new goal for the year is {v}[| instead of {old}]",
-        ),
-        before=("What was {My} goal before {v}?",),
-    ),
-    state(
-        "language",
-        "plans",
-        "language",
-        "the language {I'm} learning",
-        tell=(
-            "{I'm} learning {v}{now}",
-            "{I} [take{s} lessons in|practise{s}] {v} [every evening|with an app|on weekends]",
-            "{I} [want{s}|plan{s}|hope{s}] to speak {v} [by next year|fluently|some day]",
-        ),
-        ask=("Which language is {I} learning{now}?", "What language does {I} want to speak{now}?"),
-        note="{I} is learning {v}.",
-        change=(
-            "{I} dropped {old} and [started|{am} learning|took up] {v}",
-            "{I} switched from {old} to {v} lessons",
-            "{I'm} learning {v} now[| instead of {old}]",
-        ),
-        before=("Which language did {I} learn before {v}?",),
-    ),
-    event(
-        "exam",
-        "plans",
-        "exam",
-        "{My} {v} exam",
-        tell=(
-            "{I'm} [taking|sitting|facing|up for] the {v} exam {when}",
-            "{I'm} cramming for the {v} exam[, it's| that takes place| coming up] {when}",
-            "{I} {have} the {v} exam {when}",
-            "{when} {I} will [take|sit] the {v} exam",
-            "{I} signed up for the {v} exam, [it's|it will be] {when}",
-        ),
-        ask=("Which exam does {I} plan to take {at}?", "Which exam is {I} taking {at}?"),
-        ask_when=("When [is|was] {I} going to take the {v} exam?", "When is {My} {v} exam planned?"),
-        note="{I} plans to take the {v} exam {stated}.",
-        future=True,
-    ),
-    event(
-        "journey",
-        "plans",
-        "country",
-        "{My} planned journey to {v}",
-        tell=(
-            "{I'm} [flying|leaving|heading off|going] to {v} {when}",
-            "{when} {I} will [fly|head off|travel] to {v}",
-            "{I} [booked|{have} booked] a [flight|journey|trip] to {v}, [it starts|leaving] {when}",
-        ),
-        ask=("Where does {I} plan to travel {at}?", "Which country is {I} leaving for {at}?"),
-        ask_when=("When does {I} plan to go to {v}?", "When is {My} journey to {v} planned?"),
-        note="{I} plans to travel to {v} {stated}.",
-        future=True,
-    ),
-    event(
-        "hosting",
-        "plans",
-        "party",
-        "the {v} {I} plan{s}",
-        tell=(
-            "{I'm} [planning|organising|preparing|hosting] {av} {when}",
-            "{when} {I} will [organise|host|throw] {av}",
-            "{I} invited [everyone|half the street|old friends|some people] to {av} {when}",
-        ),
-        ask=("What does {I} plan to host {at}?", "What is {I} organising {at}?"),
-        ask_when=("When does {I} plan to host the {v}?", "When is {My} {v} planned?"),
-        note="{I} plans to host {av} {stated}.",
-        future=True,
-        article=True,
-    ),
-    relation("study partner", "plans"),
 )

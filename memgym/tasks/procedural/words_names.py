@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-FEMALE: tuple[str, ...] = tuple(
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FEMALE: tuple[str, ...] = _names(
     "Mara Ines Nadia Elena Freya Yara Leila Sana Tamsin Bridget Keiko Amara Zofia Hanna Petra Ingrid "
     "Sigrid Astrid Linnea Maren Johanna Greta Ottilie Clara Carla Bianca Chiara Giulia Lucia Paola Silvia "
     "Marisol Catalina Ximena Valeria Camila Renata Beatriz Luisa Teresa Fatima Aisha Zainab Noor Samira "
@@ -19,10 +24,10 @@ FEMALE: tuple[str, ...] = tuple(
     "Penelope Miriam Tamar Shira Yael Liora Dinah Ludovica Ginevra Fiorella Rosalba Consuelo Esperanza "
     "Graciela Pilar Nieves Itziar Maite Ainhoa Leonor Filipa Joana Iracema Jacinta Vitoria Hedda Solveig "
     "Ragnhild Tuuli Aino Helmi Kaisa Liisa Maarit Riikka Signe Dagny Elsa Annika Britta Gudrun Hildegard "
-    "Liesel Mechthild Roswitha Wiebke Marijke Femke Saskia Willemijn Fenna Geertje".split()
+    "Liesel Mechthild Roswitha Wiebke Marijke Femke Saskia Willemijn Fenna Geertje"
 )
 
-MALE: tuple[str, ...] = tuple(
+MALE: tuple[str, ...] = _names(
     "Tomas Anders Lars Nils Bjorn Soren Mikkel Henrik Magnus Rasmus Jonas Matthias Lukas Florian Dieter "
     "Jurgen Klaus Stefan Ulrich Wolfgang Marco Luca Matteo Davide Enzo Fabio Giorgio Paolo Sergio Diego "
     "Javier Rafael Ramon Esteban Joaquin Ignacio Emilio Alonso Omar Yusuf Karim Tariq Hassan Bilal Idris "
@@ -40,25 +45,25 @@ MALE: tuple[str, ...] = tuple(
     "Sylvain Yannick Arvid Birger Einar Eskil Gustav Halvor Ivar Jarle Knut Leif Oddvar Olav Torbjorn "
     "Vidar Aapo Eero Ilmari Jukka Mikko Pekka Seppo Toivo Veikko Bram Daan Joost Maarten Pieter Ruben "
     "Sjoerd Thijs Willem Albrecht Detlef Eberhard Gerhard Helmut Joachim Konrad Lothar Manfred Norbert "
-    "Reinhard Siegfried".split()
+    "Reinhard Siegfried"
 )
 
-PETS: tuple[str, ...] = tuple(
-    "Biscuit Pickle Mochi Waffles Nimbus Ziggy Bramble Noodle Pippin Truffle Gizmo Tofu Pretzel Nacho "
+PETS: tuple[str, ...] = _names(
+    "Biscuit Pickle Mochi Waffles Nimbus Ziggy Bramble Noodle Pippin Tarzan Gizmo Togo Pretzel Nacho "
     "Dumpling Muffin Crumpet Widget Pixel Rascal Bandit Scout Ruffles Snickers Pudding Nugget Clementine "
-    "Marmalade Figaro Bubbles Tinker Sprocket Doodle Fidget Gadget Jellybean Kiwi Linguini Meatball Nutmeg "
-    "Oreo Paprika Quokka Ravioli Schnitzel Tapioca Umbra Velcro Wasabi Xeno Yoyo Zucchini Acorn Bagel "
-    "Cashew Dobby Ewok Falafel Gnocchi Hobbes Igloo Jigsaw Kipper Lasagne Macaroni Nibbles Olly Pumpkin "
-    "Quiche Rigatoni Saffron Taco Udon Vesper Whiskers Yeti Zephyr Amadeus Butterscotch Chewie Domino "
+    "Marmalade Figaro Bubbles Tinker Sprocket Doodle Fidget Gadget Jellybean Kazoo Linguini Meatball Nutmeg "
+    "Oreo Pongo Quokka Ravioli Schnitzel Tapioca Umbra Velcro Wasabi Xeno Yoyo Zucchini Acorn Bagel "
+    "Chaplin Dobby Ewok Falafel Gatsby Hobbes Igloo Jigsaw Kipper Lassie Macaroni Nibbles Olly Popeye "
+    "Quixote Rigatoni Sherlock Taco Udon Vesper Whiskers Yeti Zephyr Amadeus Butterscotch Chewie Dundee "
     "Eclair Fudge Goblin Hiccup Inkblot Jambo Kahuna Lancelot Merlin Nemo Orbit Percival Quasar Ringo "
-    "Socrates Tugboat Ulysses Viking Wombat".split()
+    "Socrates Tugboat Ulysses Viking Wombat"
 )
 
-SURNAMES: tuple[str, ...] = tuple(
+SURNAMES: tuple[str, ...] = _names(
     "Lindgren Okafor Marchetti Hallowell Brennan Castellano Devereux Eklund Fairbanks Gallagher Hoshino "
     "Ibarra Jankowski Kowalczyk Lombardi Mbeki Novak Oyelaran Petrov Quigley Rosenthal Sandoval Takahashi "
     "Underhill Vandenberg Whitlock Yamamoto Zielinski Abernathy Blackwood Carmichael Dunmore Esposito "
     "Fitzgerald Grimaldi Haverford Iyengar Jorgensen Kirkpatrick Lindqvist Montague Nakamura Osterman "
     "Pemberton Quintero Ravenscroft Sorensen Thornbury Ullman Villanueva Wainwright Yardley Zimmerman "
-    "Achterberg Bellweather Cavendish Drummond Everhart Featherstone Goldsmith".split()
+    "Achterberg Bellweather Cavendish Drummond Everhart Featherstone Goldsmith"
 )

@@ -12,14 +12,14 @@ JOBS = _items(
     """florist; optician; baker; welder; librarian; pharmacist; carpenter; translator; paramedic; beekeeper; locksmith;
     radiographer; tailor; surveyor; plumber; bookbinder; cartographer; midwife; electrician; archivist; barista;
     veterinarian; glazier; accountant; firefighter; chemist; upholsterer; statistician; lifeguard; proofreader;
-    sommelier; dietitian; roofer; actuary; sculptor; court clerk; tram driver; ferry captain; piano tuner;
-    museum guide; data analyst; night nurse; speech therapist; sound engineer; crane operator; tax adviser;
-    pastry chef; set designer; wind turbine technician; park ranger; dance instructor; game tester; patent lawyer;
-    bike mechanic; forensic accountant; air traffic controller; school counsellor; bridge inspector; puppet maker;
-    wedding photographer; grant writer; dental hygienist; furniture restorer; ski instructor; train dispatcher;
-    food critic; stunt driver; perfume blender; violin maker; ice cream taster; web designer; property manager;
-    zookeeper; swimming teacher; bus driver; research assistant; insurance broker; landscape gardener;
-    prosthetics fitter; radio producer; safety inspector; payroll clerk; toy designer; water engineer"""
+    sommelier; dietitian; roofer; actuary; sculptor; court clerk; tram driver; ferry captain; piano tuner; museum
+    guide; data analyst; night nurse; speech therapist; sound engineer; crane operator; tax adviser; pastry chef;
+    set designer; wind turbine technician; park ranger; dance instructor; game tester; patent lawyer; bike mechanic;
+    forensic accountant; air traffic controller; school counsellor; bridge inspector; puppet maker; wedding
+    photographer; grant writer; dental hygienist; furniture restorer; ski instructor; train dispatcher; food critic;
+    stunt driver; perfume blender; violin maker; ice cream taster; web designer; property manager; zookeeper;
+    swimming teacher; bus driver; research assistant; insurance broker; landscape gardener; prosthetics fitter;
+    radio producer; safety inspector; payroll clerk; toy designer; water engineer"""
 )
 EMPLOYER_HEADS = _items(
     """Lindgren; Okonjo; Harbor; Bluefin; Northgate; Silverline; Maplewood; Redstone; Ironbridge; Larkspur; Juniper;
@@ -33,9 +33,9 @@ EMPLOYER_TAILS = _items(
     Legal; Gardens; Theatre; Press; Media; Consulting"""
 )
 TOWN_HEADS = _items(
-    """Kel; Ash; Thorn; Wil; Fern; Hart; Bram; Cold; Dun; Elm; Glen; Hazel; Iver; Kirk; Lang; Mar; Nor; Oster; Pel; Quen;
-    Raven; Stan; Tren; Uller; Vel; Wex; Yar; Zel; Alder; Brock; Crans; Dray; Ever; Farn; Gris; Hols; Keld; Lin; Mil;
-    Nether"""
+    """Kel; Ash; Thorn; Wil; Fern; Hart; Bram; Cold; Dun; Elm; Glen; Hazel; Iver; Kirk; Lang; Mar; Nor; Oster; Pel;
+    Quen; Raven; Stan; Tren; Uller; Vel; Wex; Yar; Zel; Alder; Brock; Crans; Dray; Ever; Farn; Gris; Hols; Keld;
+    Lin; Mil; Nether"""
 )
 TOWN_TAILS = _items(
     """brook; ford; wick; haven; mere; stead; bury; combe; dale; field; gate; holm; leigh; minster; port; ridge; shaw;
@@ -47,12 +47,12 @@ STREET_HEADS = _items(
     Yew; Canal; Beacon; Abbey; Briar; Cedar; Drover; Elder; Ferry"""
 )
 STREET_TAILS = _items(
-    "Lane; Street; Road; Avenue; Terrace; Row; Close; Square; Crescent; Drive; Court; Way; Hill; Walk"
+    """Lane; Street; Road; Avenue; Terrace; Row; Close; Square; Crescent; Drive; Court; Way; Hill; Walk"""
 )
 HOMES = _items(
     """houseboat; studio flat; farmhouse; terraced house; loft apartment; bungalow; converted barn; basement flat;
-    townhouse; log cabin; penthouse; semi-detached cottage; mobile home; converted chapel; duplex; garden flat;
-    tiny house; lighthouse keeper's cottage; maisonette; shared farmhouse"""
+    townhouse; log cabin; penthouse; semi-detached cottage; mobile home; converted chapel; duplex; garden flat; tiny
+    house; lighthouse keeper's cottage; maisonette; shared farmhouse"""
 )
 COLOURS = _items(
     """teal; mustard yellow; navy blue; burgundy; sage green; coral; lavender; charcoal grey; turquoise; terracotta;
@@ -65,20 +65,20 @@ APPLIANCES = _items(
 )
 SUBJECTS = _items(
     """marine biology; art history; civil engineering; comparative literature; theoretical physics; nursing; economics;
-    anthropology; music theory; graphic design; philosophy; organic chemistry; linguistics; urban planning; astronomy;
-    criminology; veterinary medicine; sociology; geology; computer science; theology; botany; archaeology;
-    sports science; fashion design; public health; political science; aerospace engineering; dentistry; statistics;
-    food science; film studies; forestry; material science; religious studies; social work; mathematics; ecology;
-    journalism; hotel management"""
+    anthropology; music theory; graphic design; philosophy; organic chemistry; linguistics; urban planning;
+    astronomy; criminology; veterinary medicine; sociology; geology; computer science; theology; botany;
+    archaeology; sports science; fashion design; public health; political science; aerospace engineering; dentistry;
+    statistics; food science; film studies; forestry; material science; religious studies; social work; mathematics;
+    ecology; journalism; hotel management"""
 )
-MONTHS = _items("January; February; March; April; May; June; July; August; September; October; November; December")
+MONTHS = _items("""January; February; March; April; May; June; July; August; September; October; November; December""")
 DOGS = _items(
-    """beagle; greyhound; corgi; dachshund; whippet; border collie; boxer; poodle; dalmatian; labrador; husky; schnauzer;
-    cocker spaniel; terrier; basset hound; pug; akita; samoyed; bulldog; vizsla"""
+    """beagle; greyhound; corgi; dachshund; whippet; border collie; boxer; poodle; dalmatian; labrador; husky;
+    schnauzer; cocker spaniel; terrier; basset hound; pug; akita; samoyed; bulldog; vizsla"""
 )
 CATS = _items(
-    """tabby; siamese; maine coon; ragdoll; persian; bengal; sphynx; birman; calico; tortoiseshell; burmese; manx;
-    russian blue; abyssinian; scottish fold; norwegian forest cat; chartreux; tuxedo; bombay; korat"""
+    """tabby; Siamese; Maine Coon; ragdoll; Persian; Bengal; sphynx; Birman; calico; tortoiseshell; Burmese; Manx;
+    Russian Blue; Abyssinian; Scottish Fold; Norwegian Forest Cat; Chartreux; tuxedo cat; Bombay; Korat"""
 )
 TOY_HEADS = _items(
     """squeaky; rubber; plush; knotted; wooden; bouncy; woollen; striped; chewed-up; glow-in-the-dark; stuffed; tiny;
@@ -90,8 +90,8 @@ TOY_TAILS = _items(
 )
 SPOTS = _items(
     """laundry basket; bathtub; bookshelf; airing cupboard; piano stool; suitcase; window sill; coat rack; fruit crate;
-    sock drawer; armchair; wheelbarrow; shoe box; guitar case; linen closet; picnic hamper; doormat; hammock;
-    filing cabinet; desk drawer; bread bin; sofa bed; tool shed; ironing board; rocking chair"""
+    sock drawer; armchair; wheelbarrow; shoe box; guitar case; linen closet; picnic hamper; doormat; hammock; filing
+    cabinet; desk drawer; bread bin; sofa bed; tool shed; ironing board; rocking chair"""
 )
 FEARS = _items(
     """thunder; the vacuum cleaner; balloons; umbrellas; the doorbell; fireworks; plastic bags; hair dryers; bicycles;
@@ -99,9 +99,9 @@ FEARS = _items(
     motorbikes; the printer; wind chimes; shopping trolleys; statues; geese; men with hats"""
 )
 AILMENTS_PET = _items(
-    """an ear infection; a broken claw; a swollen paw; a skin rash; a chipped tooth; a bee sting; worms; an eye infection;
-    a limp; fleas; a stomach bug; a torn ligament; a cough; dry skin; a tick bite; a cut lip; a bald patch; mites;
-    a blocked tear duct; a sore hip"""
+    """an ear infection; a broken claw; a swollen paw; a skin rash; a chipped tooth; a bee sting; worms; an eye
+    infection; a limp; fleas; a stomach bug; a torn ligament; a cough; dry skin; a tick bite; a cut lip; a bald
+    patch; mites; a blocked tear duct; a sore hip"""
 )
 DISH_HEADS = _items(
     """smoked; roasted; spicy; lemon; mushroom; pumpkin; coconut; saffron; braised; garlic; pickled; grilled; truffle;
@@ -109,30 +109,30 @@ DISH_HEADS = _items(
     aubergine; chickpea; artichoke; celery"""
 )
 DISH_TAILS = _items(
-    """risotto; ramen; curry; lasagne; dumplings; goulash; paella; gnocchi; tacos; chowder; quiche; pilaf; stew; tagine;
-    pancakes; burritos; casserole; meatballs; noodles; tart; soup; skewers; pie; salad; fritters"""
+    """risotto; ramen; curry; lasagne; dumplings; goulash; paella; gnocchi; tacos; chowder; quiche; pilaf; stew;
+    tagine; pancakes; burritos; casserole; meatballs; noodles; tart; soup; skewers; pie; salad; fritters"""
 )
 ALLERGENS = _items(
-    """peanuts; shellfish; kiwi; strawberries; celery; mustard; soy; hazelnuts; mango; eggs; sesame seeds; cashews; lupin;
-    penicillin; latex; bee stings; cat hair; birch pollen; dust mites; ragweed; sulphites; pineapple; buckwheat;
-    nickel; tomatoes; walnuts; lentils; corn; avocado; barley"""
+    """peanuts; shellfish; kiwi; strawberries; celery; mustard; soy; hazelnuts; mango; eggs; sesame seeds; cashews;
+    lupin; penicillin; latex; bee stings; cat hair; birch pollen; dust mites; ragweed; sulphites; pineapple;
+    buckwheat; nickel; tomatoes; walnuts; lentils; corn; avocado; barley"""
 )
 DISLIKES = _items(
-    """olives; coriander; blue cheese; beetroot; liquorice; raisins; anchovies; brussels sprouts; marzipan; capers; okra;
-    oysters; liver; tofu skin; goat cheese; grapefruit; rhubarb; sauerkraut; cottage cheese; radishes; parsnips;
-    kale; turnips; eggplant; mayonnaise; black pudding; sardines; custard; dill; horseradish"""
+    """olives; coriander; blue cheese; beetroot; liquorice; raisins; anchovies; brussels sprouts; marzipan; capers;
+    okra; oysters; liver; tofu skin; goat cheese; grapefruit; rhubarb; sauerkraut; cottage cheese; radishes;
+    parsnips; kale; turnips; eggplant; mayonnaise; black pudding; sardines; custard; dill; horseradish"""
 )
 DRINKS = _items(
-    """oat flat white; earl grey; iced matcha; double espresso; mint tea; cold brew; chai latte; hot chocolate;
-    ginger beer; rooibos tea; cortado; elderflower cordial; jasmine tea; mango lassi; kombucha; americano; tonic water;
+    """oat flat white; earl grey; iced matcha; double espresso; mint tea; cold brew; chai latte; hot chocolate; ginger
+    beer; rooibos tea; cortado; elderflower cordial; jasmine tea; mango lassi; kombucha; americano; tonic water;
     lapsang tea; pear cider; coconut water; tomato juice; macchiato; lemon verbena tea; root beer; bubble tea;
     alcohol-free lager; carrot juice; barley tea; ristretto; horchata"""
 )
 RESTAURANT_HEADS = _items(
-    """Golden; Crooked; Silver; Laughing; Hungry; Velvet; Salty; Rusty; Lucky; Jolly; Hidden; Crimson; Wandering; Sleepy;
-    Painted; Burning; Dancing; Quiet; Copper; Humble; Midnight; Smoky; Emerald; Twisted; Gentle"""
+    """Golden; Crooked; Silver; Laughing; Hungry; Velvet; Salty; Rusty; Lucky; Jolly; Hidden; Crimson; Wandering;
+    Sleepy; Painted; Burning; Dancing; Quiet; Copper; Humble; Midnight; Smoky; Emerald; Twisted; Gentle"""
 )
 RESTAURANT_TAILS = _items(
-    """Spoon; Lantern; Anchor; Pheasant; Olive; Kettle; Turnip; Crane; Barrel; Lobster; Fig; Goose; Ladle; Oyster; Hare;
-    Skillet; Pear; Trout; Wheatsheaf; Magnolia"""
+    """Spoon; Lantern; Anchor; Pheasant; Olive; Kettle; Turnip; Crane; Barrel; Lobster; Fig; Goose; Ladle; Oyster;
+    Hare; Skillet; Pear; Trout; Wheatsheaf; Magnolia"""
 )
