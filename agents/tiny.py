@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -15,7 +17,7 @@ from transformers import (
     Qwen3Config,
 )
 
-TINY_CONFIGS: dict[str, type[PreTrainedConfig]] = {
+TINY_CONFIGS: dict[str, Callable[..., PreTrainedConfig]] = {
     "tiny-llama": LlamaConfig,
     "tiny-qwen2": Qwen2Config,
     "tiny-qwen3": Qwen3Config,
@@ -48,15 +50,21 @@ def build_byte_tokenizer() -> PreTrainedTokenizerBase:
     )
 
 
-def build_tiny(name: str, *, seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A random float32 model of about 30k parameters and its tokenizer; the same weights for the same seed.
+def build_tiny(
+    name: str, *, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A random model of about 30k parameters and its tokenizer; the same weights for the same seed and dtype.
 
     Args:
-        name: a key of ``TINY_CONFIGS``.
-        seed: of the weights. The global random state is left as it was.
+        name: A key of ``TINY_CONFIGS``.
+        seed: Of the weights. The global random state is left as it was.
+        dtype: Of the weights.
+
+    Raises:
+        ValueError: No tiny backbone has that name.
     """
     if name not in TINY_CONFIGS:
-        raise ValueError(f"unknown tiny backbone {name!r}: expected one of {', '.join(TINY_CONFIGS)}")
+        raise ValueError(f"tiny backbone {name!r}: expected one of {', '.join(TINY_CONFIGS)}")
     tokenizer = build_byte_tokenizer()
     config = TINY_CONFIGS[name](
         vocab_size=len(tokenizer),
@@ -74,5 +82,5 @@ def build_tiny(name: str, *, seed: int = 0) -> tuple[PreTrainedModel, PreTrained
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     return model.eval(), tokenizer

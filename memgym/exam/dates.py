@@ -80,6 +80,8 @@ def find_dates(text: str, anchor: str = "") -> tuple[DateMention, ...]:
     Returns:
         Mentions that do not overlap. Nothing that a text may hold raises.
     """
+    if not _CUE.search(text):
+        return ()
     written = parse_timestamp(anchor) if anchor else None
     taken: list[DateMention] = []
     for pattern, handler in _RULES:
@@ -261,6 +263,12 @@ _COUNT += rf"\d+|{'|'.join(NUMBER_WORDS)})"
 _UNIT = r"(?P<unit>day|weekend|week|month|year)s?"
 _FUTURE = re.compile(r"\b(will|going to|gonna|plan|planning|plans|upcoming|can't wait|tomorrow)\b|'ll\b", re.I)
 
+# Most sentences name no time at all: one cheap look saves them the rules.
+_CUE = re.compile(
+    r"\d|day|week|month|year|night|morning|afternoon|evening|tomorrow|winter|spring|summer|autumn|fall"
+    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)",
+    re.IGNORECASE,
+)
 _RULES: tuple[tuple[re.Pattern[str], _Handler], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), handler)
     for pattern, handler in (

@@ -21,10 +21,11 @@ from memgym.exam.extraction.statements import (
 )
 from memgym.exam.reader import ABSTENTION, ReadingTask
 
-_MIN_SCORE = 0.1  # of the best candidate
 _SEARCHED = 6  # statements searched for spans
-_TIE = 0.8  # statements this close to the best are told apart by time
+_TIE = 0.9  # statements this close to the best are told apart by time
+_LATER = 0.03  # what each place in that order costs
 _UPDATES = 4  # changes of one value that are followed
+_LISTED = 5  # parts of an answer to "What hobbies ...?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class ExtractiveReader:
         window: longest context it is given, in lexical tokens.
     """
 
-    min_coverage: float = 0.45
+    min_coverage: float = 0.4
     loose_dates: bool = False
     window: int = 1_000_000  # lexical tokens
 
@@ -63,42 +64,26 @@ class ExtractiveReader:
 
     def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
         """Answer every task, in order; ``ABSTENTION`` where the memory does not hold the answer."""
-        return [self._answer(read_question(task.question), read_statements(task)) for task in tasks]
+        return [self._answer(read_question(task.question), read_statements(task)) or ABSTENTION for task in tasks]
 
     def _answer(self, reading: QuestionReading, statements: list[Statement]) -> str:
+        """The answer, "" for none."""
         if reading.kind == "interval":
-            return days_between(reading.text, statements) or ABSTENTION
+            return days_between(reading.text, statements, self.min_coverage)
         reading, statements = _meant(reading, statements)
         if reading.excluded and reading.epoch == "previous":
             replaced, reading, statements = self._before(reading, statements)
             if replaced:
                 return replaced
-        found = search(reading, statements)
+        found = search(reading, statements, 0.0 if self.min_coverage else 0.15)
         if not found or found[0].coverage < self.min_coverage:
-            return ABSTENTION
+            return ""
         if reading.kind in ("yes_no", "choice"):
             return _closed_answer(reading, found)
         answers = self._answers(reading, statements, _by_time(reading, found)[:_SEARCHED])
-        if not answers or answers[0].score < _MIN_SCORE:
-            return ABSTENTION
+        if not answers:
+            return ""
         return _listed(answers) if reading.plural else self._followed(reading, statements, answers[0]).text
-
-    def _before(
-        self, reading: QuestionReading, statements: list[Statement]
-    ) -> tuple[str, QuestionReading, list[Statement]]:
-        """For "before Y": what the statement that brings Y calls outdated, else ask for the value before that time."""
-        brings = [s for s in statements if s.sentence.stems >= reading.excluded]
-        if not brings:
-            return "", reading, statements
-        first = min(brings, key=lambda statement: statement.told)
-        for statement in [s for s in statements if s.line == first.line]:
-            at = find_anchors(reading, statement.sentence)
-            spans = self._answers(reading, statements, [Evidence(statement, at, 1.0, 1.0)])
-            outdated = [span for span in spans if span.outdated and span.score > _MIN_SCORE]
-            if outdated:
-                return outdated[0].text, reading, statements
-        older = [s for s in statements if s.told < first.told]
-        return "", replace(reading, epoch="current"), older
 
     def _answers(
         self, reading: QuestionReading, statements: Sequence[Statement], found: Sequence[Evidence]
@@ -110,14 +95,32 @@ class ExtractiveReader:
             scene = Scene(
                 sentence=evidence.statement.sentence,
                 timestamp=evidence.statement.timestamp,
-                previous=reading.epoch == "previous",
                 anchors=evidence.anchors,
                 people=people,
+                previous=reading.epoch == "previous",
                 loose_dates=self.loose_dates,
             )
-            for candidate in candidates(reading, scene):
-                answers.append(_Answer(candidate.text, candidate.score * evidence.score, evidence, candidate.outdated))
+            for span in candidates(reading, scene):
+                answers.append(_Answer(span.text, span.score * evidence.score, evidence, span.outdated))
         return sorted(answers, key=lambda answer: -answer.score)
+
+    # --- values that change ---
+
+    def _before(
+        self, reading: QuestionReading, statements: list[Statement]
+    ) -> tuple[str, QuestionReading, list[Statement]]:
+        """For "before Y": what the statement that brings Y calls outdated, else ask for the value of that time."""
+        brings = [s for s in statements if s.sentence.stems >= reading.excluded]
+        if not brings:
+            return "", reading, statements
+        change = min(brings, key=lambda statement: statement.told)
+        for statement in (s for s in statements if s.breath == change.breath):
+            evidence = Evidence(statement, find_anchors(reading, statement.sentence), 1.0, 1.0)
+            spans = self._answers(reading, statements, [evidence])
+            outdated = next((span.text for span in spans if span.outdated), "")
+            if outdated:
+                return outdated, reading, statements
+        return "", replace(reading, epoch="current"), [s for s in statements if s.told < change.told]
 
     def _followed(self, reading: QuestionReading, statements: Sequence[Statement], answer: _Answer) -> _Answer:
         """The value that later statements put in the place of an answer: "I swapped the tram for a bike"."""
@@ -127,7 +130,7 @@ class ExtractiveReader:
             newer = [s for s in statements if s.told > answer.evidence.statement.told]
             change = next((update for s in newer if (update := self._change(reading, s, answer))), None)
             if change is None:
-                return answer
+                break
             answer = change
         return answer
 
@@ -147,58 +150,50 @@ class ExtractiveReader:
 
 def _meant(reading: QuestionReading, statements: list[Statement]) -> tuple[QuestionReading, list[Statement]]:
     """Replace "Mara's sister" by the names that the memory gives her, where more than the name is asked for."""
-    for length in range(len(reading.relation), 0, -1):
-        relation = reading.relation[:length]
-        terms = tuple(term for term in reading.terms if term.stem not in relation)
-        if not any(term.weight >= 0.5 for term in terms):
-            continue
-        names = names_for(relation, reading.subjects, statements)
-        if names:
-            told = [s for s in statements if not _only_names(s, names, relation, terms)]
-            return replace(reading, terms=terms, subjects=names, relation=()), told
-    return reading, statements
+    stems = frozenset(map(lexicon.stem_of, reading.relation))
+    terms = tuple(term for term in reading.terms if term.stem not in stems)
+    if not stems or all(term.light for term in terms):
+        return replace(reading, relation=()), statements
+    names = names_for(reading.relation, reading.subjects, statements)
+    if not names:
+        return reading, statements
+    told = [s for s in statements if not _only_names(s, names, stems, terms)]
+    return replace(reading, terms=terms, subjects=names, relation=()), told
 
 
-def _only_names(
-    statement: Statement, names: frozenset[str], relation: tuple[str, ...], terms: tuple[Term, ...]
-) -> bool:
+def _only_names(statement: Statement, names: frozenset[str], relation: frozenset[str], terms: tuple[Term, ...]) -> bool:
     sentence = statement.sentence
-    introduces = sentence.stems.issuperset(relation) and not names.isdisjoint(sentence.words)
-    return introduces and all(term.stem not in sentence.stems for term in terms if term.weight >= 0.5)
+    introduces = sentence.stems >= relation and not names.isdisjoint(sentence.words)
+    return introduces and all(term.light or term.stem not in sentence.stems for term in terms)
 
 
 def _by_time(reading: QuestionReading, found: Sequence[Evidence]) -> list[Evidence]:
     """Among statements that cover the question about equally well, put the right time first."""
+    if reading.epoch not in ("current", "first", "last"):
+        return list(found)
     best = found[0].score
     close = [evidence for evidence in found if evidence.score >= _TIE * best]
     if reading.epoch == "current":
         close.sort(key=lambda evidence: -evidence.statement.told)
-    elif reading.epoch in ("first", "last"):
+    else:
         close.sort(key=lambda evidence: evidence.statement.happened, reverse=reading.epoch == "last")
-    step = 0.03 if reading.epoch in ("current", "any", "previous") else 0.1
-    ranked = (
-        [replace(evidence, score=best * (1 - step * number)) for number, evidence in enumerate(close)]
-        if reading.epoch in ("current", "first", "last")
-        else close
-    )
+    ranked = [replace(evidence, score=best * (1 - _LATER * place)) for place, evidence in enumerate(close)]
     return [*ranked, *found[len(close) :]]
 
 
 def _closed_answer(reading: QuestionReading, found: Sequence[Evidence]) -> str:
+    """Yes, no, or one of the options of the question."""
     if reading.kind == "choice":
         text = " ".join(evidence.statement.sentence.text.lower() for evidence in found[:2])
         return next((option for option in reading.options if option.lower() in text), reading.options[0])
-    negated = not found[0].statement.sentence.words.isdisjoint(lexicon.NEGATIONS)
-    return "No" if negated else "Yes"
+    return "Yes" if found[0].statement.sentence.words.isdisjoint(lexicon.NEGATIONS) else "No"
 
 
 def _listed(answers: Sequence[_Answer]) -> str:
     """The good answers, one per statement, best first."""
-    texts: list[str] = []
-    used: set[int] = set()
+    texts: dict[str, Statement] = {}
     for answer in answers:
-        line = id(answer.evidence.statement)
-        if answer.score >= 0.6 * answers[0].score and line not in used and answer.text not in texts:
-            texts.append(answer.text)
-            used.add(line)
-    return ", ".join(texts[:5])
+        statement = answer.evidence.statement
+        if answer.score >= 0.6 * answers[0].score and statement not in texts.values():
+            texts.setdefault(answer.text, statement)
+    return ", ".join(list(texts)[:_LISTED])

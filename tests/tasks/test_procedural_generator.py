@@ -14,7 +14,7 @@ import pytest
 from memgym.tasks.procedural import SPLITS, DialogueGenerator, Fact
 from memgym.tasks.procedural.pools import CLASSES, POOLS, Composed, Listed
 
-GOLDEN = "@GOLDEN@"
+GOLDEN = "a980adef43c9dd2d852fc58bff77845eb96b485a5e245aa77ca870657c75fb2f"
 DIGEST_SCRIPT = """
 import hashlib, json
 from dataclasses import asdict
@@ -94,6 +94,11 @@ def test_pools_hold_no_value_twice_and_are_cut_into_disjoint_splits():
         elif isinstance(pool, Composed):
             whole = {f"{head}{pool.joint}{tail}".lower() for head in pool.heads for tail in pool.tails}
             assert len(whole) == len(pool.heads) * len(pool.tails) >= 200, name
+
+
+def test_a_name_tells_women_men_and_pets_apart():
+    kinds = [set(POOLS[name].items) for name in ("female", "male", "pet")]
+    assert len(set.union(*kinds)) == sum(map(len, kinds))
 
 
 def test_turns_are_numbered_dated_and_spoken_by_both(dialogues):

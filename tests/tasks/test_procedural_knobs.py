@@ -75,8 +75,8 @@ def test_asked_share_sets_how_much_of_the_talk_matters():
         [f.topic for d in dialogues(30, asked_topics=("food", "work"), asked_share=s, questions=4) for f in d.facts]
         for s in (0.2, 0.7)
     )
-    assert sum(topic in ("food", "work") for topic in few) / len(few) == pytest.approx(0.2, abs=0.06)
-    assert sum(topic in ("food", "work") for topic in many) / len(many) == pytest.approx(0.7, abs=0.06)
+    assert sum(topic in ("food", "work") for topic in few) / len(few) == pytest.approx(0.2, abs=0.03)
+    assert sum(topic in ("food", "work") for topic in many) / len(many) == pytest.approx(0.7, abs=0.03)
 
 
 def test_days_between_sets_the_distance_of_sessions():

@@ -25,7 +25,8 @@ PRONOUNS = (
     FIRST_PERSON
     | SECOND_PERSON
     | HE_OR_SHE
-    | words("they them their theirs they're they've it it's its who whom whose which what that there here someone everyone one")
+    | words("they them their theirs they're they've it it's its who whom whose which what that there here one")
+    | words("someone somebody everyone everybody anyone anybody nobody")
 ) - POSSESSIVES
 AUXILIARIES = words(
     """am is are was were be been being 's 're 'm do does did done have has had having will would shall should can could
@@ -33,7 +34,9 @@ AUXILIARIES = words(
     cannot couldn't shouldn't i'm i've i'd i'll we're we've we'd we'll you're you've you'd you'll he's she's it's they're
     they've that's there's here's who's what's let's 'll 've 'd"""
 )
-COPULAS = words("is was are were be become became becoming been being 's 're 'm i'm it's that's he's she's named called")
+COPULAS = words(
+    "am is was are were be become became becoming been being 's 're 'm i'm it's that's he's she's named called"
+)
 PREPOSITIONS = words(
     """in at on to from for with by about into onto over under near around through after before since until during
     between among across behind beside inside outside against without within along off out of up down as like than per
@@ -48,7 +51,7 @@ ADVERBS = words(
     totally absolutely anyway well oh ah hey hi hello wow yes yeah yep no nope ok okay sure thanks thank please back away
     together soon instead ago yesterday today tomorrow tonight nowadays anymore once twice honestly apparently officially
     mostly mainly super otherwise though yet here there far btw right guess speaking somewhere somehow longer enough
-    earlier later most least best used more less else anyhow"""
+    earlier later most least used more less else anyhow"""
 )
 LY_NOUNS = words("family fly belly jelly lily rely reply supply apply july bully ally italy holy ugly daily")
 NEGATIONS = words(
@@ -77,7 +80,13 @@ _IRREGULAR = {
         **{"be": "been being", "become": "became", "begin": "began begun", "break": "broke broken", "bring": "brought"},
         **{"build": "built", "buy": "bought", "catch": "caught", "choose": "chose chosen", "come": "came"},
         **{"drink": "drank drunk", "drive": "drove driven", "eat": "ate eaten", "fall": "fell fallen", "feel": "felt"},
-        **{"find": "found", "fly": "flew flown", "forget": "forgot forgotten", "get": "got gotten gets", "give": "gave"},
+        **{
+            "find": "found",
+            "fly": "flew flown",
+            "forget": "forgot forgotten",
+            "get": "got gotten gets",
+            "give": "gave",
+        },
         **{"go": "went gone goes", "grow": "grew grown", "hear": "heard", "hide": "hid hidden", "hold": "held"},
         **{"keep": "kept", "know": "knew known", "lead": "led", "leave": "left", "lend": "lent", "lose": "lost"},
         **{"make": "made", "meet": "met", "pay": "paid", "ride": "rode ridden", "ring": "rang rung", "run": "ran"},
@@ -123,7 +132,7 @@ CONCEPTS = tuple(
     study diploma degree major university college graduate subject student
     train training workshop course class lesson seminar enrol enroll
     learn lesson language speak fluent practise practice
-    pet dog puppy pup cat kitten kitty animal rescue hound
+    pet dog puppy pup cat kitten kitty animal rescue hound adopt
     get adopt rescue bring
     birthday bear birth older celebrate
     marry wife husband spouse wed wedding fiance fiancee partner
@@ -206,10 +215,10 @@ KINDS: dict[str, frozenset[str]] = {
         """piano guitar violin cello flute drums drum saxophone clarinet trumpet trombone harp ukulele banjo oboe viola
         bass organ accordion keyboard harmonica recorder mandolin bassoon tuba sitar lute xylophone bagpipes horn"""
     ),
-    "animal": words("dog cat puppy kitten rabbit hamster parrot bird fish horse turtle tortoise snake lizard mouse pony"),
-    "month": words(
-        "january february march april may june july august september october november december"
+    "animal": words(
+        "dog cat puppy kitten rabbit hamster parrot bird fish horse turtle tortoise snake lizard mouse pony"
     ),
+    "month": words("january february march april may june july august september october november december"),
     "weekday": words("monday tuesday wednesday thursday friday saturday sunday"),
     "language": words(
         """english spanish french german italian portuguese dutch swedish danish norwegian finnish russian polish czech
@@ -232,7 +241,7 @@ PLACE_NOUNS = words(
     state"""
 )
 _PERSON_NOUN = re.compile(
-    r"(?:er|or|ist|ian|smith|mate|lady|lord|pal|nurse|guide|clerk|pilot|captain|chef|cook|analyst|midwife|actuary|"
+    r"(?:er|or|ist|ian|smith|mate|lady|lord|pal|nurse|guide|clerk|pilot|captain|chef|cook|analyst|midwife|actuary|companion|"
     r"actress|assistant|agent|vet|accountant|attendant|consultant|author|coach|judge|priest|mechanic|barista|trainee)$"
 )
 _NO_PERSON = words(
@@ -249,7 +258,7 @@ GENERIC = words(
 )
 LIGHT = words(
     """do doing get go have make take be thing kind type sort say tell mention name call happen come use put let like
-    want give much many usual usually most main currently moment time keep belong"""
+    want give much many usual usually most main currently moment time keep belong place"""
 )
 
 

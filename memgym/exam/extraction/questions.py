@@ -12,10 +12,8 @@ from memgym.exam.dates import find_dates
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.sentences import Token, tokenise
 
-Kind = Literal[
-    *("date", "month", "year", "weekday", "clock", "interval", "duration"),
-    *("number", "person", "name", "place", "yes_no", "choice", "reason", "thing"),
-]
+TimeKind = Literal["date", "month", "year", "weekday", "clock", "interval", "duration"]
+Kind = TimeKind | Literal["number", "person", "name", "place", "yes_no", "choice", "reason", "thing"]
 Epoch = Literal["any", "current", "previous", "first", "last"]
 
 _NAME = re.compile(
@@ -94,6 +92,7 @@ class QuestionReading:
     stems: frozenset[str]  # of all words
     options: tuple[str, ...]  # of a choice question
     plural: bool  # several answers are asked for
+    stranded: str  # the preposition left at the end: "for" of "What is Mara saving for?", "" without
     days: tuple[tuple[date, date], ...]  # ranges of the dates it names, both ends included
 
 
@@ -123,6 +122,7 @@ def read_question(question: str) -> QuestionReading:
         stems=frozenset(token.stem for token in tokens),
         options=_options(lowered, text) if kind == "choice" else (),
         plural=_plural(focus, lowered),
+        stranded=_stranded(tokens),
         days=_days(text),
     )
 
@@ -168,6 +168,11 @@ def _options(lowered: str, text: str) -> tuple[str, ...]:
 def _plural(focus: Token | None, lowered: str) -> bool:
     plain = focus is not None and focus.lower.endswith("s") and not focus.lower.endswith(("ss", "us", "is"))
     return plain or "names" in lowered.split()
+
+
+def _stranded(tokens: tuple[Token, ...]) -> str:
+    words = [token for token in tokens if token.kind not in ".AT"]
+    return words[-1].lower if words and words[-1].kind == "I" else ""
 
 
 # --- whom and what ---

@@ -285,7 +285,7 @@ def _bridged(tokens: tuple[Token, ...], last: int) -> int:
     bridge = last
     while bridge < len(tokens) and bridge - last < 2 and tokens[bridge].lower in _TITLE_BRIDGE:
         bridge += 1
-    linked = bridge == last or tokens[last].lower == "of" or bridge - last == 2
+    linked = bridge == last or tokens[last].lower == "of" or (bridge - last == 2 and tokens[last - 2].kind != "N")
     if bridge < len(tokens) and tokens[bridge].kind == "N" and linked:
         return bridge + 1
     if last + 1 < len(tokens) and tokens[last].kind in "&M" and tokens[last + 1].kind == "N":
@@ -313,7 +313,12 @@ def _phrase(tokens: tuple[Token, ...], first: int, last: int) -> Phrase | None:
     words = tokens[first:last]
     proper = all(token.text[0].isupper() or token.lower in _TITLE_BRIDGE or token.kind in "M&" for token in words)
     return Phrase(
-        first, last, preposition, proper, vocative=_spoken_to(tokens, first, last), complement=_complement(tokens, first)
+        first,
+        last,
+        preposition,
+        proper,
+        vocative=_spoken_to(tokens, first, last),
+        complement=_complement(tokens, first),
     )
 
 
@@ -330,7 +335,12 @@ def _spoken_to(tokens: tuple[Token, ...], first: int, last: int) -> bool:
         return False
     opens = first == 0 or tokens[first - 1].text in ",-" or tokens[first - 1].lower in lexicon.GREETINGS
     closes = last == len(tokens) or tokens[last].text in ",.!?:;-"
-    return opens and closes and (first > 0 or last < len(tokens))
+    named = first > 1 and tokens[first - 1].text == "," and _being(tokens[first - 2].lower)  # "my dog, Biscuit"
+    return opens and closes and not named and (first > 0 or last < len(tokens))
+
+
+def _being(word: str) -> bool:
+    return lexicon.names_person(word) or word in lexicon.KINDS["animal"]
 
 
 def _acts(tokens: tuple[Token, ...], index: int) -> bool:

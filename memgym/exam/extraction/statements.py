@@ -13,8 +13,13 @@ from memgym.exam.extraction.sentences import Sentence, Token, read_text
 from memgym.exam.reader import ReadingTask
 
 _CONCEPT_MATCH = 0.7  # worth of a word of the same concept, next to 1 for the same stem
+_MEMBER_MATCH = 0.8  # worth of "teal" where a colour is asked for
+_PLACE_MATCH = 0.7  # worth of "in Lund" where a city is asked for
+_SAME_BREATH = 0.75  # worth of another sentence of the same turn
 _OTHER_PERSON = 0.3
 _UNCLEAR_PERSON = 0.8
+_AT = lexicon.words("in at to from")
+_JOB = lexicon.words("job profession occupation work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,20 @@ class Statement:
     told: int  # rank of its entry by time and id, newest highest; the core counts as newest
 
     @property
-    def line(self) -> tuple[int, int]:
-        """Sentences with the same value were said in one breath."""
+    def breath(self) -> tuple[int, int]:
+        """Statements with the same value were said in one turn."""
         return self.entry, self.sentence.line
 
     @property
     def happened(self) -> date:
         """The day it speaks of, else the day it was told."""
         days = [mention.day for mention in find_dates(self.sentence.text, self.timestamp) if mention.day]
-        return days[0] if days else (parse_timestamp(self.timestamp) if self.timestamp else None) or date.min
+        return days[0] if days else self.written or date.min
+
+    @property
+    def written(self) -> date | None:
+        """The day it was told; None when unknown."""
+        return parse_timestamp(self.timestamp) if self.timestamp else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +70,18 @@ def read_statements(task: ReadingTask) -> list[Statement]:
     ]
 
 
-def search(reading: QuestionReading, statements: Sequence[Statement]) -> list[Evidence]:
-    """Statements that share words with the question, best first.
-
-    Args:
-        reading: the question.
-        statements: what the memory holds.
-    """
+def search(reading: QuestionReading, statements: Sequence[Statement], floor: float = 0.0) -> list[Evidence]:
+    """Statements that share words with the question, best first; with a floor, all, and each is worth that much."""
     own = [_coverage(reading, statement.sentence) for statement in statements]
-    breath: dict[tuple[int, int], float] = {}
-    for statement, coverage in zip(statements, own, strict=True):
-        breath[statement.line] = max(breath.get(statement.line, 0.0), coverage)
-    stranger = next((lexicon.stem_of(word) for word in reading.relation if lexicon.names_person(word)), "")
+    breaths: dict[tuple[int, int], float] = {}
+    for statement, covered in zip(statements, own, strict=True):
+        breaths[statement.breath] = max(breaths.get(statement.breath, 0.0), covered)
     found = []
     for statement, covered in zip(statements, own, strict=True):
-        coverage = max(covered, 0.75 * breath[statement.line])
+        coverage = max(covered, _SAME_BREATH * breaths[statement.breath], floor)
         if coverage:
             anchors = find_anchors(reading, statement.sentence)
             coverage *= about(reading, statement.sentence, anchors)
-            if stranger and stranger not in statement.sentence.stems:
-                coverage *= _OTHER_PERSON
             dated = _date_match(reading, statement)
             found.append(Evidence(statement, anchors, coverage * dated, min(1.0, coverage * max(1.0, dated))))
     return sorted(found, key=lambda evidence: -evidence.score)
@@ -99,12 +101,13 @@ def _coverage(reading: QuestionReading, sentence: Sentence) -> float:
 def _held(reading: QuestionReading, term: Term, sentence: Sentence) -> float:
     if term.stem in sentence.stems:
         return 1.0
-    if term.stem == reading.focus or not term.concepts.isdisjoint(_JOB_CONCEPTS):
-        if _holds_member(reading, sentence):
-            return 0.8
-        if reading.kind == "place" and any(p.proper and p.preposition in _AT for p in sentence.phrases):
-            return 0.7
-    return 0.0 if term.concepts.isdisjoint(sentence.concepts) else _CONCEPT_MATCH
+    related = 0.0 if term.concepts.isdisjoint(sentence.concepts) else _CONCEPT_MATCH
+    asked = term.stem == reading.focus or (reading.member_of == "job" and term.stem in lexicon.stems_of(_JOB))
+    if asked and _holds_member(reading, sentence):
+        return _MEMBER_MATCH
+    if asked and reading.kind == "place" and any(p.proper and p.preposition in _AT for p in sentence.phrases):
+        return max(related, _PLACE_MATCH)
+    return related
 
 
 def _holds_member(reading: QuestionReading, sentence: Sentence) -> bool:
@@ -112,23 +115,23 @@ def _holds_member(reading: QuestionReading, sentence: Sentence) -> bool:
     if reading.member_of != "job":
         return bool(reading.member_of) and lexicon.belongs(sentence.words, reading.member_of)
     return any(
-        lexicon.names_person(sentence.tokens[phrase.last - 1].lower) and (phrase.preposition == "as" or phrase.complement)
+        lexicon.names_person(sentence.tokens[phrase.last - 1].lower)
+        and (phrase.preposition == "as" or phrase.complement)
         for phrase in sentence.phrases
     )
-
-
-_AT = frozenset({"in", "at", "to", "from"})
-_JOB_CONCEPTS = lexicon.concepts_of("job")
 
 
 def find_anchors(reading: QuestionReading, sentence: Sentence) -> tuple[int, ...]:
     """Tokens that match a word of the question: by stem, else by concept, else the verbs."""
     tokens = sentence.tokens
-    stems = {term.stem for term in reading.terms if term.weight >= 0.5}
+    stems = {term.stem for term in reading.terms}
+    heavy = {term.stem for term in reading.terms if not term.light}
     exact = [index for index, token in enumerate(tokens) if token.stem in stems]
-    concepts = frozenset(number for term in reading.terms if term.weight >= 0.5 for number in term.concepts)
+    if any(tokens[index].stem in heavy for index in exact):
+        return tuple(exact)
+    concepts = frozenset(number for term in reading.terms if not term.light for number in term.concepts)
     related = [i for i, token in enumerate(tokens) if not concepts.isdisjoint(lexicon.concepts_of(token.stem))]
-    return tuple(exact or related or [i for i, token in enumerate(tokens) if token.kind == "V"])
+    return tuple(related or exact or [i for i, token in enumerate(tokens) if token.kind == "V"])
 
 
 # --- people ---
@@ -139,38 +142,35 @@ def about(reading: QuestionReading, sentence: Sentence, anchors: Sequence[int]) 
     who = reading.subjects
     if not who:
         return 1.0
+    stranger = next((lexicon.stem_of(word) for word in reading.relation if lexicon.names_person(word)), "")
+    share = _OTHER_PERSON if stranger and stranger not in sentence.stems else 1.0
     if not anchors:
-        return _UNCLEAR_PERSON if sentence.speaker in who or who & sentence.words else _OTHER_PERSON
-    return max(_about(reading, sentence, anchor) for anchor in anchors)
+        return share * (_UNCLEAR_PERSON if sentence.speaker in who or who & sentence.words else _OTHER_PERSON)
+    return share * max(_about(reading, sentence, anchor) for anchor in anchors)
 
 
 def _about(reading: QuestionReading, sentence: Sentence, anchor: int) -> float:
-    for index in range(anchor, -1, -1):
-        if (match := _role(reading, sentence, index)) is not None:
-            break
-    else:
-        match = _UNCLEAR_PERSON if sentence.speaker in reading.subjects else _OTHER_PERSON
-    for index in range(anchor + 1, min(len(sentence.tokens), anchor + 5)):
-        match = max(match, _role(reading, sentence, index) or 0.0)
-    return match
+    """What the nearest words before and after an anchor say; the better of the two."""
+    before = (_role(reading, sentence, index) for index in range(anchor, -1, -1))
+    after = (_role(reading, sentence, index) for index in range(anchor + 1, min(len(sentence.tokens), anchor + 8)))
+    roles = [next((role for role in side if role is not None), None) for side in (before, after)]
+    known = [role for role in roles if role is not None]
+    return max(known) if known else (_UNCLEAR_PERSON if sentence.speaker in reading.subjects else _OTHER_PERSON)
 
 
 def _role(reading: QuestionReading, sentence: Sentence, index: int) -> float | None:
     """What one word says about whom the sentence is about; None: nothing."""
     token, who = sentence.tokens[index], reading.subjects
-    if token.kind == "N" and token.lower in who:
-        return 1.0
-    if index in sentence.actors:
-        return _OTHER_PERSON
+    if index in sentence.actors or (token.kind == "N" and token.lower in who):
+        return 1.0 if token.lower in who else _OTHER_PERSON
     if token.lower in lexicon.FIRST_PERSON:
         other = token.kind == "S" and _other_relative(reading, sentence.tokens[index + 1 : index + 3])
+        if other and index and sentence.tokens[index - 1].kind in "VI":
+            return None  # "I took my kids to ...": it is still "I" who acts
         return 1.0 if sentence.speaker in who and not other else _OTHER_PERSON
-    if token.lower in _HE_SHE:
+    if token.lower in lexicon.HE_OR_SHE:
         return _UNCLEAR_PERSON if who & sentence.words else 0.5
     return None
-
-
-_HE_SHE = frozenset(["he", "she", "him", "his", "her", "hers", "he's", "she's"])
 
 
 def _other_relative(reading: QuestionReading, tokens: Iterable[Token]) -> bool:
@@ -181,57 +181,52 @@ def names_for(relation: Sequence[str], owners: frozenset[str], statements: Seque
     """Names that the memory gives to "Mara's sister": "my sister Ines", "Ines is my sister", "my sister is called Ines".
 
     Args:
-        relation: stems of the words, ("sister",).
-        owners: lower-case names of whose sister it is.
+        relation: lower-case words, ("gym", "partner").
+        owners: lower-case names of whose relation it is.
         statements: what the memory holds.
+
+    Returns:
+        Lower-case names, empty when none is found.
     """
+    stems = tuple(map(lexicon.stem_of, relation))
     names: set[str] = set()
     for statement in statements:
         sentence = statement.sentence
-        if not sentence.stems.issuperset(relation):
-            continue
-        last = max(index for index, token in enumerate(sentence.tokens) if token.stem == relation[-1])
-        if sentence.speaker in owners or owners & sentence.words:
-            names.update(_named_beside(sentence, last, owners))
+        if sentence.stems.issuperset(stems):
+            for index in range(len(sentence.tokens) - len(stems) + 1):
+                here = sentence.tokens[index : index + len(stems)]
+                if tuple(token.stem for token in here) == stems and _owned_by(owners, sentence, index):
+                    names.update(_named_beside(sentence, index, index + len(stems) - 1, owners))
     return frozenset(names)
 
 
-_LINKS = frozenset(
-    [
-        "is",
-        "was",
-        "called",
-        "named",
-        "goes",
-        "by",
-        "the",
-        "name",
-        "of",
-        "'",
-        "'s",
-        ",",
-        "it's",
-        "what",
-        "my",
-        "his",
-        "her",
-        "their",
-    ]
-)
+def _owned_by(owners: frozenset[str], sentence: Sentence, index: int) -> bool:
+    """Whether the words at ``index`` belong to one of the owners: "my ...", "Mara's ...", "I have a ..."."""
+    before = sentence.tokens[index - 1] if index else None
+    if before is None or before.kind not in "SDM":
+        return False
+    if before.kind == "M":
+        return sentence.tokens[index - 2].lower in owners
+    if before.lower in lexicon.FIRST_PERSON or before.kind == "D":
+        return sentence.speaker in owners or (before.kind == "D" and not owners.isdisjoint(sentence.words))
+    return not owners.isdisjoint(sentence.words)
 
 
-def _named_beside(sentence: Sentence, at: int, owners: frozenset[str]) -> Iterable[str]:
-    """Names reached from a word through words like "is called", to the right or, as "Ines is my ...", to the left."""
+_LINKS = {1: lexicon.words("is was called named goes by the name of ' 's ,"), -1: lexicon.words("is the name of what")}
+
+
+def _named_beside(sentence: Sentence, first: int, last: int, owners: frozenset[str]) -> Iterable[str]:
+    """Names reached from tokens ``first`` to ``last`` over words like "is called", or before, as in "Ines is my ..."."""
     tokens = sentence.tokens
-    for step in (1, -1):
-        index = at + step
+    for start, step in ((last + 1, 1), (first - 1, -1)):
+        index = start
         while 0 <= index < len(tokens):
             token = tokens[index]
             if token.kind == "N" and token.lower not in owners:
                 yield token.lower
-                return
-            inside = step < 0 and token.kind in "wVSDM"  # the rest of "my gym partner"
-            if token.lower not in _LINKS and not inside and token.lower not in owners:
+                break
+            linked = token.lower in _LINKS[step] or token.lower in owners or (step < 0 and token.kind in "SM")
+            if not linked:
                 break
             index += step
 
@@ -244,12 +239,12 @@ def _date_match(reading: QuestionReading, statement: Statement) -> float:
     if not reading.days:
         return 1.0
     said = [mention.day for mention in find_dates(statement.sentence.text, statement.timestamp) if mention.day]
-    written = parse_timestamp(statement.timestamp) if statement.timestamp else None
     if any(_within(day, reading) for day in said):
         return 1.8
-    return 1.3 if written and not said and _within(written, reading) else 0.6
+    told_then = not said and statement.written is not None and _within(statement.written, reading)
+    return 1.3 if told_then else 0.6
 
 
 def _within(day: date, reading: QuestionReading) -> bool:
-    slack = timedelta(days=1)
+    slack = timedelta(days=1)  # "last night" may be either day
     return any(first - slack <= day <= last + slack for first, last in reading.days)

@@ -65,7 +65,7 @@ CHAT: tuple[str, ...] = (
     "[again|for no reason|and it shows|on the sofa]",
     "[the queue at the shop|the noise outside|the internet|the bus] was "
     "[awful|endless|a nightmare|hopeless] [today|again|as ever]",
-    "how [is|was] your [day|week|morning|evening][| so far| in the end][, {other}|]?",
+    "how [is|was] your [day|week|morning|evening][| so far| over there][, {other}|]?",
     "what [are you up to|keeps you busy|is on your mind|brings you here] [today|this week|these days][, {other}|]?",
     "we [really |]should [talk|chat|catch up|do this] "
     "[more often|properly soon|over lunch one day|again soon][, {other}|]",
@@ -83,7 +83,7 @@ CHAT: tuple[str, ...] = (
     "[nothing|not much] [new|special|exciting] [to report|going on|happening] [here|on my end|so far|for a change]",
     "I can't [complain|believe how late it is|find anything today|stop yawning|sit still]"
     "[, to be honest|, really|, {other}|]",
-    "[sending you|here comes] [a hug|a big smile|good luck|some good vibes][, {other}|, my friend|, because why not|]",
+    "[sending you|here comes] [a hug|a big smile|a bit of luck|a cookie][, {other}|, my friend|, just because|]",
     "[have|I wish you] a [lovely|great|calm|good] [rest of the day|evening|week|afternoon][, {other}|]",
     "this [coffee|tea|song|tune|biscuit] is [exactly what I needed|not helping|the best|a bit much]"
     "[| right now| today]",

@@ -56,6 +56,7 @@ class Moment:
     speaker: Subject
     listener: Subject
     opens_session: bool
+    asked: bool | None  # whether a fact told now is to be of the asked topics; None: no matter
 
 
 def tell_story(rng: Random, config: DialogueConfig, split: str) -> Story:
@@ -65,6 +66,7 @@ def tell_story(rng: Random, config: DialogueConfig, split: str) -> Story:
     story.close = {speaker.name: [] for speaker in story.speakers}
     story.introduced = {speaker.name: {} for speaker in story.speakers}
     schedule = _schedule(rng, config)
+    asked = _asked_flags(rng, config, schedule)
     owed: list[str] = []  # revisions that had nothing to revise when their turn came
     at = 0
     for chunk, timestamp in enumerate(_timestamps(rng, config)):
@@ -73,7 +75,8 @@ def tell_story(rng: Random, config: DialogueConfig, split: str) -> Story:
         for number in range(config.turns_per_chunk):
             speaker = story.speakers[(first + number) % 2]
             listener = story.speakers[(first + number + 1) % 2]
-            moment = Moment(chunk, f"D{chunk + 1}:{number + 1}", timestamp, speaker, listener, number == 0)
+            turn_id = f"D{chunk + 1}:{number + 1}"
+            moment = Moment(chunk, turn_id, timestamp, speaker, listener, number == 0, asked[at])
             text = _speak(rng, story, moment, schedule[at], owed)
             turns.append(Turn(moment.turn_id, speaker.name, text, timestamp))
             at += 1
@@ -104,6 +107,16 @@ def _schedule(rng: Random, config: DialogueConfig) -> list[str]:
     tells = spoken - updates - contradictions
     plan = ["chat"] * chat + ["update"] * updates + ["contradiction"] * contradictions + ["tell"] * tells
     return shuffled(rng, plan)
+
+
+def _asked_flags(rng: Random, config: DialogueConfig, schedule: list[str]) -> list[bool | None]:
+    """For each turn whether it is to tell an asked topic; exactly ``asked_share`` of the fact turns are."""
+    if config.asked_topics is None:
+        return [None] * len(schedule)
+    spoken = sum(purpose != "chat" for purpose in schedule)
+    of_interest = round(config.asked_share * spoken)
+    flags = iter(shuffled(rng, [True] * of_interest + [False] * (spoken - of_interest)))
+    return [None if purpose == "chat" else next(flags) for purpose in schedule]
 
 
 def _timestamps(rng: Random, config: DialogueConfig) -> list[str]:
@@ -145,7 +158,8 @@ def _fact_clause(rng: Random, story: Story, moment: Moment, purpose: str, owed: 
 def _revise(rng: Random, story: Story, moment: Moment, revision: str) -> str | None:
     """Update or contradict something this speaker said before; None when there is nothing."""
     candidates = [fact for fact in story.heads.values() if _can_revise(story, fact, moment, revision)]
-    candidates = _of_drawn_topics(rng, story.config, candidates)
+    if moment.asked is not None:
+        candidates = [fact for fact in candidates if _is_asked(story, fact.topic) is moment.asked] or candidates
     if not candidates:
         return None
     untouched = [fact for fact in candidates if fact.change == "told"]
@@ -171,21 +185,15 @@ def _can_revise(story: Story, fact: Fact, moment: Moment, revision: str) -> bool
     return bool(fact.attribute.change) and (fact.told_on != moment.timestamp or story.config.chunks == 1)
 
 
-def _of_drawn_topics(rng: Random, config: DialogueConfig, facts: list[Fact]) -> list[Fact]:
-    """Facts of the asked topics in ``asked_share`` of the draws, of the others otherwise, where there are any."""
-    if config.asked_topics is None:
-        return facts
-    asked = rng.random() < config.asked_share
-    return [fact for fact in facts if (fact.topic in config.asked_topics) is asked] or facts
+def _is_asked(story: Story, topic: str) -> bool:
+    return story.config.asked_topics is None or topic in story.config.asked_topics
 
 
 def _tell(rng: Random, story: Story, moment: Moment) -> str | None:
     """A new fact of a random topic; None when this speaker has nothing left to tell."""
-    asked = story.config.asked_topics
     topics = TOPICS
-    if asked is not None:
-        wanted = rng.random() < story.config.asked_share
-        topics = tuple(topic for topic in TOPICS if (topic in asked) is wanted) or TOPICS
+    if moment.asked is not None:
+        topics = tuple(topic for topic in TOPICS if _is_asked(story, topic) is moment.asked) or TOPICS
     for _ in range(TRIES):
         choice = _choose_slot(rng, story, moment.speaker, pick(rng, topics))
         if choice is None:

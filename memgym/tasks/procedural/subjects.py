@@ -1,4 +1,4 @@
-"""Who facts are about, and the words that depend on it: ``{I} work{s}`` is "I work" or "Ines works"."""
+"""Who facts are about, and the words that depend on it: ``{I} work{s}`` is "I work" or "Ilse works"."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 FEMALE: tuple[str, ...] = _names(
-    "Mara Ines Nadia Elena Freya Yara Leila Sana Tamsin Bridget Keiko Amara Zofia Hanna Petra Ingrid "
+    "Mara Ilse Nadia Elena Freya Yara Leila Sana Tamsin Bridget Keiko Amara Zofia Hanna Petra Ingrid "
     "Sigrid Astrid Linnea Maren Johanna Greta Ottilie Clara Carla Bianca Chiara Giulia Lucia Paola Silvia "
     "Marisol Catalina Ximena Valeria Camila Renata Beatriz Luisa Teresa Fatima Aisha Zainab Noor Samira "
     "Rania Dalia Huda Maryam Shirin Parisa Azadeh Laleh Priya Anjali Kavya Meera Lakshmi Divya Nisha Radha "
@@ -65,5 +65,5 @@ SURNAMES: tuple[str, ...] = _names(
     "Underhill Vandenberg Whitlock Yamamoto Zielinski Abernathy Blackwood Carmichael Dunmore Esposito "
     "Fitzgerald Grimaldi Haverford Iyengar Jorgensen Kirkpatrick Lindqvist Montague Nakamura Osterman "
     "Pemberton Quintero Ravenscroft Sorensen Thornbury Ullman Villanueva Wainwright Yardley Zimmerman "
-    "Achterberg Bellweather Cavendish Drummond Everhart Featherstone Goldsmith"
+    "Achterberg Bellingham Cavendish Drummond Everhart Featherstone Goldsmith"
 )

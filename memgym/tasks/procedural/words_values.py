@@ -33,7 +33,7 @@ EMPLOYER_TAILS = _items(
     Legal; Gardens; Theatre; Press; Media; Consulting"""
 )
 TOWN_HEADS = _items(
-    """Kel; Ash; Thorn; Wil; Fern; Hart; Bram; Cold; Dun; Elm; Glen; Hazel; Iver; Kirk; Lang; Mar; Nor; Oster; Pel;
+    """Kel; Ash; Thorn; Wilt; Fern; Heath; Bram; Cold; Dun; Elm; Glen; Hazel; Iver; Kirk; Lang; Mar; Nor; Oster; Pel;
     Quen; Raven; Stan; Tren; Uller; Vel; Wex; Yar; Zel; Alder; Brock; Crans; Dray; Ever; Farn; Gris; Hols; Keld;
     Lin; Mil; Nether"""
 )
@@ -99,7 +99,7 @@ FEARS = _items(
     motorbikes; the printer; wind chimes; shopping trolleys; statues; geese; men with hats"""
 )
 AILMENTS_PET = _items(
-    """an ear infection; a broken claw; a swollen paw; a skin rash; a chipped tooth; a bee sting; worms; an eye
+    """an ear infection; a broken claw; a swollen paw; a skin rash; a chipped tooth; a nettle rash; worms; an eye
     infection; a limp; fleas; a stomach bug; a torn ligament; a cough; dry skin; a tick bite; a cut lip; a bald
     patch; mites; a blocked tear duct; a sore hip"""
 )
@@ -114,7 +114,7 @@ DISH_TAILS = _items(
 )
 ALLERGENS = _items(
     """peanuts; shellfish; kiwi; strawberries; celery; mustard; soy; hazelnuts; mango; eggs; sesame seeds; cashews;
-    lupin; penicillin; latex; bee stings; cat hair; birch pollen; dust mites; ragweed; sulphites; pineapple;
+    lupin; penicillin; latex; wasp venom; cat hair; birch pollen; dust mites; ragweed; sulphites; pineapple;
     buckwheat; nickel; tomatoes; walnuts; lentils; corn; avocado; barley"""
 )
 DISLIKES = _items(

@@ -1,0 +1,86 @@
+"""The Answer Agent: a language model as the reader of an exam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agents.backbone import Backbone, active_adapter
+from agents.generation import MAX_BATCH_TOKENS, generate
+from agents.prompts.answer import render_answer_prompt
+from memgym.exam.reader import ReadingTask
+from memgym.memory.budget import count_lexical_tokens
+
+ANSWER_MARK = "**Answer:**"
+
+
+class AnswerAgent:
+    """Answers questions from core and retrieved entries: greedy, batched, one short line each.
+
+    The ``Reader`` protocol of ``memgym.exam.reader``. While it answers, its adapter is the active one; afterwards the
+    backbone is as it was, so a manager that is being trained on the same weights can be graded by it.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        adapter: str | None = None,
+        *,
+        max_new_tokens: int = 32,
+        window: int = 2000,
+        max_batch_tokens: int = MAX_BATCH_TOKENS,
+        name: str | None = None,
+    ) -> None:
+        """Create the reader.
+
+        Args:
+            backbone: Model and tokenizer, shared with any other agent.
+            adapter: The LoRA adapter to answer with; None answers with the bare backbone.
+            max_new_tokens: Longest answer, in tokens of the model; with a model that distils its memories before it
+                answers, raise it.
+            window: Longest context, in lexical tokens.
+            max_batch_tokens: See ``agents.generation.generate``.
+            name: Written to records; None makes one of backbone and adapter.
+        """
+        if window < 1:
+            raise ValueError(f"reader window={window}: expected at least 1 lexical token")
+        self.backbone = backbone
+        self.adapter = adapter
+        self.max_new_tokens = max_new_tokens
+        self.window = window
+        self.max_batch_tokens = max_batch_tokens
+        self.name = name or f"lm({backbone.name}, {adapter or 'no adapter'})"
+
+    def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
+        """One answer per task, in order; "" where the model says nothing."""
+        prompts = [render_answer_prompt(self.backbone.tokenizer, self._fit(task)) for task in tasks]
+        with active_adapter(self.backbone, self.adapter):
+            generations = generate(
+                self.backbone.model,
+                self.backbone.tokenizer,
+                prompts,
+                max_new_tokens=self.max_new_tokens,
+                max_batch_tokens=self.max_batch_tokens,
+            )
+        return [read_answer(generation.text) for generation in generations]
+
+    def _fit(self, task: ReadingTask) -> ReadingTask:
+        """The task without the lowest-ranked entries that would not fit the window beside the core."""
+        left = self.window - count_lexical_tokens(task.core)
+        kept = 0
+        for entry in task.context:
+            left -= count_lexical_tokens(entry.text)
+            if left < 0:
+                break
+            kept += 1
+        return replace(task, context=task.context[:kept])
+
+
+def read_answer(reply: str) -> str:
+    """The answer in a reply: the first line, after the mark that Memory-R1 ends its distillation with if it is there.
+
+    Source: arXiv 2508.19828, answer agent prompt.
+    """
+    _, mark, marked = reply.partition(ANSWER_MARK)
+    lines = (marked if mark else reply).strip().splitlines()
+    return lines[0].strip() if lines else ""

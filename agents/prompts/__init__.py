@@ -1,0 +1,1 @@
+"""What the language models are told. One file per prompt."""

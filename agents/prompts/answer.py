@@ -1,0 +1,35 @@
+"""The Answer Agent's prompt: dated memories and a question."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from agents.prompts.chat import chat_ids, spoken_date
+from memgym.exam.reader import ABSTENTION, ReadingTask
+from memgym.memory.operations import Entry
+
+SYSTEM = f"Answer in six words or fewer from these notes; later ones win. If they do not say: {ABSTENTION}"
+
+
+def render_answer_prompt(tokenizer: PreTrainedTokenizerBase, task: ReadingTask) -> list[int]:
+    """Token ids of the prompt for one question.
+
+    Memories come in order of time, not of rank: where two contradict, the one further down is the newer.
+
+    Args:
+        tokenizer: With a chat template.
+        task: Its context must already fit the reader's window.
+    """
+    return chat_ids(tokenizer, SYSTEM, user_text(task))
+
+
+def user_text(task: ReadingTask) -> str:
+    """Core, memories and question, one per line; nothing that is empty."""
+    lines = [task.core] if task.core else []
+    lines += [_dated_line(entry) for entry in sorted(task.context, key=lambda entry: (entry.timestamp, entry.id))]
+    asked = f" ({spoken_date(task.timestamp)})" if task.timestamp else ""
+    return "\n".join([*lines, f"Question{asked}: {task.question}"])
+
+
+def _dated_line(entry: Entry) -> str:
+    return f"{spoken_date(entry.timestamp)}: {entry.text}" if entry.timestamp else entry.text
