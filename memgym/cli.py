@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -17,9 +19,10 @@ from tqdm import tqdm
 from memgym.envs import NAMESPACE
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain, read_trajectories
-from memgym.replay import differences, replay
+from memgym.replay import differences, recorded_episode, replay
 from memgym.rollout import Policy, Trajectory, rollout
 from memgym.tasks.custom import load_custom, validate_custom
+from memgym.tasks.task import Task
 from memgym.viewer import show_trajectory
 
 
@@ -30,13 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 when a check failed or an argument was wrong.
     """
     arguments = _parser().parse_args(argv)
+    arguments.command = shlex.join(["memgym", *(sys.argv[1:] if argv is None else argv)])
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `memgym show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush at exit goes nowhere
+        return 0
     except (ValueError, OSError, gymnasium.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # `memgym show ... | head`
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     roll.add_argument("--env-kwargs", type=_mapping, default={}, help="keyword arguments of the environment, as YAML")
     roll.add_argument("--policy", default="memgym.policies:RandomActions", help="MODULE:CLASS of a policy")
     roll.add_argument("--policy-kwargs", type=_mapping, default={}, help="arguments of its constructor, as YAML")
-    roll.add_argument("--episodes", type=int, default=8)
+    roll.add_argument("--episodes", type=int, help="all of a finite task, 8 of an endless one when left out")
     roll.add_argument("--first-episode", type=int, default=0)
     roll.add_argument("--num-envs", type=int, default=8, help="episodes run together")
     roll.add_argument("--output", type=Path, default=Path("runs/rollout"))
@@ -101,28 +108,29 @@ def _validate(arguments: argparse.Namespace) -> int:
 def _rollout(arguments: argparse.Namespace) -> int:
     policy = _make_policy(arguments.policy, arguments.policy_kwargs)
     kwargs = {**arguments.env_kwargs, **policy.env_overrides}
-    env = _make_env(arguments.env, kwargs, min(arguments.num_envs, arguments.episodes))
+    env = _make_env(arguments.env, kwargs, arguments.num_envs)
+    episodes = _episodes(arguments, env.task)
     records = arguments.output / TRAJECTORIES
     records.unlink(missing_ok=True)
     started = time.monotonic()
-    with TrajectoryWriter(records) as writer, tqdm(total=arguments.episodes, unit="episode") as bar:
+    with TrajectoryWriter(records) as writer, tqdm(total=len(episodes), unit="episode") as bar:
 
         def finished(trajectory: Trajectory) -> None:
             writer.write(trajectory)
             bar.update()
 
-        episodes = range(arguments.first_episode, arguments.first_episode + arguments.episodes)
         trajectories = rollout(env, policy, episodes, on_episode=finished)
     manifest = Manifest(
-        command="memgym " + " ".join(sys.argv[1:]),
+        command=arguments.command,
         env=arguments.env,
         env_kwargs=plain(kwargs),
         agent=policy.name,
-        seed=0,
+        seed=arguments.policy_kwargs.get("seed", 0),
         reader=env.exam.reader.name,
         reward=env.envs[0].recipe.name,
         budget=asdict(env.envs[0].config.make_budget()),
         data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        extra={"policy": arguments.policy, "policy_kwargs": arguments.policy_kwargs},
         time={"wall_s": round(time.monotonic() - started, 3)},
     )
     manifest.write(arguments.output / MANIFEST)
@@ -131,10 +139,8 @@ def _rollout(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    folder = arguments.file if arguments.file.is_dir() else arguments.file.parent
-    manifest = Manifest.read(folder)
-    env = _make_env(manifest.env, manifest.env_kwargs, 1)
     trajectories = list(read_trajectories(arguments.file))
+    env = _recorded_env(arguments.file)
     wrong = 0
     for recorded, replayed in zip(trajectories, replay(env, trajectories), strict=True):
         for difference in differences(recorded, replayed):
@@ -147,13 +153,34 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     trajectories = list(read_trajectories(arguments.file))
     if not 0 <= arguments.row < len(trajectories):
-        raise ValueError(f"--row {arguments.row}: {arguments.file} holds rows 0 to {len(trajectories) - 1}")
+        raise ValueError(f"--row {arguments.row}: {arguments.file} holds {len(trajectories)} trajectories, from row 0")
     trajectory = trajectories[arguments.row]
-    folder = arguments.file if arguments.file.is_dir() else arguments.file.parent
-    manifest = Manifest.read(folder)
-    env = _make_env(manifest.env, manifest.env_kwargs, 1)
-    print(show_trajectory(trajectory, env.task.episode(trajectory.episode)))
+    print(show_trajectory(trajectory, recorded_episode(_recorded_env(arguments.file).task, trajectory)))
     return 0
+
+
+def _recorded_env(file: Path) -> MemoryVectorEnv:
+    """The environment that the manifest beside the trajectories names."""
+    manifest = Manifest.read(file if file.is_dir() else file.parent)
+    env = _make_env(manifest.env, manifest.env_kwargs, 1)
+    recorded, digest = manifest.data.get("sha256"), getattr(env.task, "sha256", None)
+    if recorded != digest:
+        raise ValueError(f"the data has changed since the run was recorded: sha256 {recorded} then, {digest} now")
+    return env
+
+
+def _episodes(arguments: argparse.Namespace, task: Task) -> range:
+    """The episodes that were asked for."""
+    first, size = arguments.first_episode, task.size
+    count = arguments.episodes
+    if count is None:
+        count = 8 if size is None else size - first
+    if first < 0 or count < 1 or (size is not None and first + count > size):
+        raise ValueError(
+            f"{count} episodes from {first} on were asked for, task {task.name!r} has "
+            f"{'no end' if size is None else size}: change --episodes or --first-episode"
+        )
+    return range(first, first + count)
 
 
 def _make_policy(path: str, kwargs: dict[str, Any]) -> Policy:
@@ -178,7 +205,10 @@ def _make_env(env_id: str, kwargs: dict[str, Any], num_envs: int) -> MemoryVecto
 def _mapping(text: str) -> dict[str, Any]:
     import yaml
 
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("expected a mapping, such as '{split: test, budget: 100}'")
     return value

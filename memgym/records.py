@@ -28,7 +28,8 @@ class TrajectoryWriter:
         """Open ``path`` for appending; its folder is made if it is missing."""
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: TextIO = self.path.open("a", encoding="utf-8")
+        # A model may write half a surrogate pair, which is no UTF-8; its backslash form is its escape in JSON.
+        self._file: TextIO = self.path.open("a", encoding="utf-8", errors="backslashreplace")
 
     def write(self, trajectory: Trajectory) -> None:
         """Append one row."""

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.rollout import Decision, Trajectory, rollout
+from memgym.tasks.episode import Episode
+from memgym.tasks.task import Task
 
 
 class ReplayPolicy:
@@ -42,13 +44,26 @@ def replay(env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Iterator
         ValueError: The environment's episode is not the recorded one.
     """
     for recorded in trajectories:
-        episode_id = env.task.episode(recorded.episode).id
-        if episode_id != recorded.episode_id:
-            raise ValueError(
-                f"episode {recorded.episode} of this environment is {episode_id!r}, the record is of "
-                f"{recorded.episode_id!r}: it was made in another environment or from other data"
-            )
+        recorded_episode(env.task, recorded)
         yield rollout(env, ReplayPolicy(recorded), [recorded.episode])[0]
+
+
+def recorded_episode(task: Task, recorded: Trajectory) -> Episode:
+    """The episode that a trajectory was recorded in.
+
+    Raises:
+        ValueError: The task has another one in its place, or none.
+    """
+    try:
+        episode = task.episode(recorded.episode)
+    except IndexError as error:
+        raise ValueError(f"{error}; the record was made from other data") from error
+    if episode.id != recorded.episode_id:
+        raise ValueError(
+            f"episode {recorded.episode} of this environment is {episode.id!r}, the record is of "
+            f"{recorded.episode_id!r}: it was made in another environment or from other data"
+        )
+    return episode
 
 
 def differences(recorded: Trajectory, replayed: Trajectory) -> list[str]:

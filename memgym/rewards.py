@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from memgym.exam.exam import ExamResult
 from memgym.exam.metrics import score
@@ -112,10 +113,11 @@ def content_term(judge: ContentJudge = rule_judge) -> StepTerm:
     text. An operation that names its entry instead of a store is judged by the entry's store.
     """
 
-    def content(outcome: StepOutcome) -> float:
-        return _mean([_judged(call, judge) for call in outcome.calls])
+    return partial(_content, judge=judge)
 
-    return content
+
+def _content(outcome: StepOutcome, judge: ContentJudge) -> float:
+    return _mean([_judged(call, judge) for call in outcome.calls])
 
 
 def _judged(call: OperationResult, judge: ContentJudge) -> bool:
@@ -123,7 +125,7 @@ def _judged(call: OperationResult, judge: ContentJudge) -> bool:
     store = operation.store or (call.after.store if call.after else "")
     if operation.kind not in WRITES or not operation.text.strip():
         return False
-    if operation.kind == "insert" and operation.timestamp and store == "episodic":
+    if operation.timestamp and store == "episodic":
         return judge(store, f"{operation.timestamp} {operation.text}")
     return judge(store, operation.text)
 
@@ -168,9 +170,9 @@ def unjustified_delete(outcome: StepOutcome) -> float:
 
 
 def _is_justified(delete: OperationResult, outcome: StepOutcome) -> bool:
-    if delete.before is None:  # the core was cleared: as good as what replaced it
-        return bool(outcome.bank.core)
     entry = delete.before
+    if entry is None or entry.store == "core":  # the core was cleared: as good as what replaced it
+        return bool(outcome.bank.core)
     if coverage(entry.text, outcome.chunk.text) >= _SUPPORTED:
         return True
     if any(coverage(entry.text, other.text) == 1.0 for other in outcome.bank.entries(entry.store)):

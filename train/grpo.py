@@ -27,6 +27,7 @@ from trl import GRPOConfig, GRPOTrainer
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
+from train.cpu import score_trained_positions_only
 from train.held_out import HeldOut
 from train.rollouts import GridRollouts, grid_prompts
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
@@ -111,6 +112,8 @@ def trainer_arguments(settings: GRPOSettings) -> GRPOConfig:
             "(episodes_per_step x turns_per_trajectory x group_size): choose a divisor"
         )
     on_cpu = PartialState().device.type == "cpu"
+    if on_cpu:
+        score_trained_positions_only()
     return GRPOConfig(
         **{
             "output_dir": settings.output_dir,

@@ -24,6 +24,7 @@ from agents.manager import MemoryManager
 from memgym.records import read_trajectories
 from memgym.rollout import Trajectory, rollout
 from train.callbacks import MetricsFile, RewardBar
+from train.cpu import score_trained_positions_only
 from train.examples import Example, examples_from
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
 from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
@@ -106,6 +107,8 @@ def as_dataset(examples: list[Example]) -> Dataset:
 def trainer_arguments(settings: SFTSettings) -> SFTConfig:
     """TRL's configuration."""
     on_cpu = PartialState().device.type == "cpu"
+    if on_cpu:
+        score_trained_positions_only()
     return SFTConfig(
         **{
             "output_dir": settings.output_dir,

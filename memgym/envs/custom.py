@@ -7,8 +7,7 @@ from typing import Any
 
 from memgym.envs.memory import MemoryEnv
 from memgym.envs.vector import vector_entry_point
-from memgym.tasks.custom import load_custom
-from memgym.tasks.task import EpisodeList
+from memgym.tasks.custom import Custom
 
 
 class CustomEnv(MemoryEnv):
@@ -41,7 +40,7 @@ class CustomEnv(MemoryEnv):
         self, *, path: str | Path, split: str | None = None, render_mode: str | None = None, **config: Any
     ) -> None:
         """Create the environment; the class docstring lists the arguments."""
-        super().__init__(EpisodeList("custom", load_custom(path, split)), render_mode=render_mode, **config)
+        super().__init__(Custom(path, split), render_mode=render_mode, **config)
 
 
 make_vector = vector_entry_point(CustomEnv)

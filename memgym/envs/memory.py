@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import gymnasium
 import numpy as np
 
-from memgym.envs.spaces import Observation, action_space, observation_space, operation_from_action
+from memgym.envs.spaces import Observation, action_space, observation_space, operations_from_action
 from memgym.exam.exam import Exam, ExamContext, ExamResult, Paper
 from memgym.exam.extractive import ExtractiveReader
 from memgym.exam.reader import Reader
@@ -31,8 +31,9 @@ Action = Sequence[Operation | Mapping[str, Any]]
 class EnvConfig:
     """Everything about a memory environment but its task; the keyword arguments of ``gymnasium.make``."""
 
-    budget: int | Budget | None = None
-    """Hard token budget: an int limits the three stores together; None leaves only the core's default limit."""
+    budget: int | Budget | Mapping[str, int | None] | None = None
+    """Hard token budget: an int limits the three stores together, a ``Budget`` or a mapping with its fields also each of
+    them; None leaves only the core's default limit."""
     reward: str | Recipe = "memgym"
     """Recipe name (``memgym.rewards.RECIPES``) or a recipe."""
     reader: str | Reader = "extractive"
@@ -64,14 +65,19 @@ class EnvConfig:
             )
         if self.show not in ("recent", "relevant"):
             raise ValueError(f"show={self.show!r}: expected 'recent' or 'relevant'")
-        for name, least in (("shown", 0), ("max_operations", 1), ("max_steps_per_chunk", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least {least}")
+        least_values = {"shown": 0, "retrieve": 1, "context_tokens": 1, "max_operations": 1, "max_steps_per_chunk": 1}
+        for name, least in least_values.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
+        self.make_budget()
 
     def make_budget(self) -> Budget:
         """The budget in its long form; an int also caps the core, which could not hold more anyway."""
         if isinstance(self.budget, Budget):
             return self.budget
+        if isinstance(self.budget, Mapping):
+            return Budget(**self.budget)
         return Budget(total=self.budget)
 
     def make_exam(self) -> Exam:
@@ -221,7 +227,7 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
 
     def advance(self, action: Action) -> StepReport:
         """Carry out one step's operations and move on to the next chunk, unless a search stays."""
-        operations = [operation_from_action(item) for item in action]
+        operations = operations_from_action(action)
         bank, chunk = self._running_bank(), self._chunk()
         bank.step = self._steps
         core_before = bank.core

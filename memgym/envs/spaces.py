@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 
 from memgym.memory.operations import OPERATION_KINDS, STORES, Operation
+from memgym.memory.validation import check_arguments
 
 MAX_TEXT = 1 << 20  # characters; far above any chunk, so that real data never leaves its space
 MAX_ID = 1 << 31
@@ -17,6 +19,7 @@ MAX_K = 101
 ACTION_KINDS = tuple(kind for kind in OPERATION_KINDS if kind != "invalid")
 
 Observation = dict[str, Any]
+Name = TypeVar("Name", bound=str)
 
 
 class Unicode(spaces.Space[str]):
@@ -109,13 +112,28 @@ def action_space() -> spaces.Sequence:
     )
 
 
+def operations_from_action(action: Iterable[Operation | Mapping[str, Any]]) -> list[Operation]:
+    """An action as operations.
+
+    Raises:
+        TypeError: The action is no sequence, or a member of it is no operation.
+    """
+    if isinstance(action, str | bytes | Mapping) or not isinstance(action, Iterable):
+        raise TypeError(
+            f"an action is a sequence of operations, got {type(action).__name__}: put a single operation into a list, "
+            "and give model text to TextActionWrapper"
+        )
+    return [operation_from_action(item) for item in action]
+
+
 def operation_from_action(item: Operation | Mapping[str, Any]) -> Operation:
     """One member of an action as an ``Operation``; operations pass through.
 
     Raises:
-        TypeError: The item is neither, or a field of it has the wrong type.
+        TypeError: The item is neither, or a field of it has the wrong type or is outside its space.
     """
     if isinstance(item, Operation):
+        check_arguments(item, (), "")
         return item
     if not isinstance(item, Mapping):
         raise TypeError(
@@ -123,16 +141,26 @@ def operation_from_action(item: Operation | Mapping[str, Any]) -> Operation:
             "memgym.Operation or a dict with kind, store, text, entry_id, timestamp, k"
         )
     try:
-        return Operation(
-            kind=ACTION_KINDS[int(item["kind"])],
-            store=STORES[int(item["store"])],
+        operation = Operation(
+            kind=_choice(ACTION_KINDS, item["kind"]),
+            store=_choice(STORES, item["store"]),
             text=item["text"],
-            entry_id=int(item["entry_id"]),
+            entry_id=operator.index(item["entry_id"]),
             timestamp=item["timestamp"],
-            k=int(item["k"]),
+            k=operator.index(item["k"]),
         )
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, TypeError) as error:
         raise TypeError(f"operation {dict(item)!r} is not in the action space: {error!r}") from error
+    check_arguments(operation, (), "")
+    return operation
+
+
+def _choice(names: Sequence[Name], index: Any) -> Name:
+    """The name at an index of a ``Discrete`` space; a list would take negative ones too."""
+    number = operator.index(index)
+    if number < 0:
+        raise IndexError(f"index {number}: expected 0 to {len(names) - 1}")
+    return names[number]
 
 
 def unbatch(observations: Mapping[str, Any], index: int) -> Observation:

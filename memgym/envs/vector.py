@@ -95,7 +95,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         rewards = np.zeros(self.num_envs, dtype=np.float64)
         terminations = np.zeros(self.num_envs, dtype=np.bool_)
         infos: dict[str, Any] = {}
-        for index, result in self.advance({index: batch[index] or () for index in self._running(batch)}).items():
+        for index, result in self.advance({index: batch[index] for index in self._running(batch)}).items():
             rewards[index], terminations[index] = result.reward, result.finished
             infos = self._add_info(infos, self._after(index, result), index)
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:

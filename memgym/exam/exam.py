@@ -10,7 +10,7 @@ from memgym.exam.metrics import score
 from memgym.exam.reader import Reader, ReadingTask
 from memgym.exam.retrieval_metrics import evidence_recall
 from memgym.memory.bank import MemoryBank
-from memgym.memory.budget import count_lexical_tokens
+from memgym.memory.budget import count_lexical_tokens, first_lexical_tokens
 from memgym.memory.operations import ENTRY_STORES, Entry
 from memgym.tasks.episode import Chunk, Question
 
@@ -43,7 +43,7 @@ class GradedAnswer:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return asdict(self)
+        return asdict(self) | {"answers": list(self.answers), "retrieved": list(self.retrieved)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Exam:
     """Grades memory by question answering.
 
     For each question the ``k`` best entries of every store (BM25 of the question against the entry texts) are merged
-    by score and cut, together with the whole core, at ``context_tokens``; the reader answers from these alone. All
-    questions of all papers form one batch.
+    by score and cut, after the core, at ``context_tokens``; the reader answers from these alone. A core that is longer
+    by itself is cut too. All questions of all papers form one batch.
 
     Args:
         reader: Answers the questions.
@@ -104,7 +104,7 @@ class Exam:
         if self.context == "stream":
             core, candidates = "", _stream_entries(paper.chunks)
         else:
-            core, candidates = paper.bank.core, self._retrieve(paper.bank, question.text)
+            core, candidates = first_lexical_tokens(paper.bank.core, limit), self._retrieve(paper.bank, question.text)
         context = _fit(candidates, limit - count_lexical_tokens(core))
         return ReadingTask(question.text, core, context, question.timestamp)
 

@@ -23,7 +23,7 @@ from memgym.exam.reader import ABSTENTION, ReadingTask
 
 _SEARCHED = 6  # statements searched for spans
 _TIE = 0.9  # statements this close to the best are told apart by time
-_LATER = 0.03  # what each place in that order costs
+_LATER = 0.05  # what each place in that order costs
 _UPDATES = 4  # changes of one value that are followed
 _LISTED = 5  # parts of an answer to "What hobbies ...?"
 
@@ -53,7 +53,7 @@ class ExtractiveReader:
         window: longest context it is given, in lexical tokens.
     """
 
-    min_coverage: float = 0.4
+    min_coverage: float = 0.38
     loose_dates: bool = False
     window: int = 1_000_000  # lexical tokens
 
@@ -80,7 +80,10 @@ class ExtractiveReader:
             return ""
         if reading.kind in ("yes_no", "choice"):
             return _closed_answer(reading, found)
-        answers = self._answers(reading, statements, _by_time(reading, found)[:_SEARCHED])
+        ranked = _by_time(reading, found)
+        if ranked[0].statement.retracts:
+            return ""
+        answers = self._answers(reading, statements, ranked[:_SEARCHED])
         if not answers:
             return ""
         return _listed(answers) if reading.plural else self._followed(reading, statements, answers[0]).text
@@ -169,12 +172,13 @@ def _only_names(statement: Statement, names: frozenset[str], relation: frozenset
 
 def _by_time(reading: QuestionReading, found: Sequence[Evidence]) -> list[Evidence]:
     """Among statements that cover the question about equally well, put the right time first."""
-    if reading.epoch not in ("current", "first", "last"):
+    if reading.epoch == "previous":
         return list(found)
     best = found[0].score
-    close = [evidence for evidence in found if evidence.score >= _TIE * best]
-    if reading.epoch == "current":
-        close.sort(key=lambda evidence: -evidence.statement.told)
+    tie = 1.0 if reading.epoch == "any" else _TIE
+    close = [evidence for evidence in found if evidence.score >= tie * best]
+    if reading.epoch in ("any", "current"):
+        close.sort(key=lambda evidence: evidence.statement.told, reverse=True)
     else:
         close.sort(key=lambda evidence: evidence.statement.happened, reverse=reading.epoch == "last")
     ranked = [replace(evidence, score=best * (1 - _LATER * place)) for place, evidence in enumerate(close)]

@@ -20,6 +20,14 @@ def count_lexical_tokens(text: str) -> int:
     return len(_LEXICAL.findall(text))
 
 
+def first_lexical_tokens(text: str, limit: int) -> str:
+    """The longest beginning of ``text`` that has at most ``limit`` lexical tokens."""
+    for number, token in enumerate(_LEXICAL.finditer(text)):
+        if number == limit:
+            return text[: token.start()].rstrip()
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Token limits per store and in total; None means no limit.

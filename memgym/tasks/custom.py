@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from memgym.tasks.episode import Episode
 from memgym.tasks.record_check import SPLITS, check_record
 from memgym.tasks.schema import build_episode
+from memgym.tasks.task import EpisodeList
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,18 @@ class Problem:
         unit = "line" if self.file.lower().endswith(".jsonl") else "record"
         place = self.file if self.row is None else f"{self.file} {unit} {self.row}"
         return ": ".join(part for part in (place, self.field, self.message) if part)
+
+
+class Custom(EpisodeList):
+    """The episodes of a file as a task; arguments and errors are those of :func:`load_custom`.
+
+    Attributes:
+        sha256: digest of the file.
+    """
+
+    def __init__(self, path: str | Path, split: str | None = None) -> None:
+        super().__init__("custom", load_custom(path, split))
+        self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def load_custom(path: str | Path, split: str | None = None) -> list[Episode]:

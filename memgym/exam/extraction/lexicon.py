@@ -92,7 +92,7 @@ _IRREGULAR = {
         **{"make": "made", "meet": "met", "pay": "paid", "ride": "rode ridden", "ring": "rang rung", "run": "ran"},
         **{"say": "said", "see": "saw seen", "sell": "sold", "send": "sent", "sing": "sang sung", "sit": "sat"},
         **{"sleep": "slept", "speak": "spoke spoken", "spend": "spent", "stand": "stood", "swim": "swam swum"},
-        **{"take": "took taken", "teach": "taught", "tell": "told", "think": "thought", "throw": "threw thrown"},
+        **{"take": "took taken", "overtake": "overtook overtaken", "teach": "taught", "tell": "told", "think": "thought", "throw": "threw thrown"},
         **{"wake": "woke woken", "wear": "wore worn", "win": "won", "write": "wrote written", "bear": "born"},
         **{"child": "children", "person": "people", "wife": "wives", "given": "given"},
     }.items()
@@ -120,13 +120,15 @@ _VERBS = words(
     collaborate crave diagnose injure fracture misplace rehearse"""
 )
 
+PERSON_VERBS = words("tell give prescribe ask show call teach treat help meet send offer interview hire marry thank invite")
+
 # --- words for the same thing: one group a line, a word may be in several ---
 
 CONCEPTS = tuple(
     words(group)
     for group in """
     live move settle home house relocate reside residence town city neighbourhood neighborhood based place road
-    live apartment flat address street delivery house home
+    live apartment flat address street delivery house home rent lease
     work job employ employer profession occupation career position hire office earn living company firm business
     work shift start begin hour clock
     study diploma degree major university college graduate subject student
@@ -254,11 +256,11 @@ GENERIC = words(
     anybody somebody everybody news stuff kind sort type day days week weeks month months year years weekend today idea
     while fun moment chance people guy guys place plenty chat talk nice great good bad best new fact deal end start part
     rest matter word question sure hope luck love course same different other own self story piece favourite favorite
-    usual main answer round mistake truth name"""
+    usual main home answer round mistake truth name"""
 )
 LIGHT = words(
     """do doing get go have make take be thing kind type sort say tell mention name call happen come use put let like
-    want give much many usual usually most main currently moment time keep belong place"""
+    want give much many usual usually most main currently moment time keep belong place stay"""
 )
 
 

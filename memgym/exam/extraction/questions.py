@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 from memgym.exam.dates import find_dates
 from memgym.exam.extraction import lexicon
-from memgym.exam.extraction.sentences import Token, tokenise
+from memgym.exam.extraction.sentences import Token, normalise, tokenise
 
 TimeKind = Literal["date", "month", "year", "weekday", "clock", "interval", "duration"]
 Kind = TimeKind | Literal["number", "person", "name", "place", "yes_no", "choice", "reason", "thing"]
@@ -99,7 +99,7 @@ class QuestionReading:
 @lru_cache(maxsize=16384)
 def read_question(question: str) -> QuestionReading:
     """Analyse a question. Any text is accepted; without a question word it asks for a thing."""
-    text = " ".join(question.replace("’", "'").split())
+    text = " ".join(normalise(question).split())
     lowered = text.lower()
     tokens = tokenise(text)
     focus = _focus(tokens)
@@ -149,6 +149,8 @@ def _kind_of_focus(focus: Token, lowered: str) -> Kind:
         return "place"
     if focus.lower in ("time", "bedtime", "hour"):
         return "clock"
+    if lexicon.names_person(focus.lower):
+        return "person"
     return "date" if focus.lower in ("birthday", "date", "anniversary") else "thing"
 
 

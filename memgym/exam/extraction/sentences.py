@@ -21,6 +21,7 @@ _STAMP = re.compile(
 _SENTENCE_END = re.compile(r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bMs\.)(?<=[.!?;])[\"')]*\s+")
 _QUOTED = re.compile(r"[\"“]([^\"”]{2,80})[\"”]")
 _IDIOM = re.compile(rf"\b(?:{lexicon.IDIOMS})\b", re.IGNORECASE)
+_HOME_TOWN = re.compile(r"\bhome (?=town\b)", re.IGNORECASE)
 _TITLE_BRIDGE = lexicon.words("of for from to on in the a an at and")
 
 
@@ -74,7 +75,7 @@ class Sentence:
 def read_text(text: str) -> tuple[Sentence, ...]:
     """All sentences of an entry, a core or a chunk. ``Name: `` opens a line of that speaker."""
     sentences: list[Sentence] = []
-    for number, line in enumerate(text.replace("’", "'").splitlines()):
+    for number, line in enumerate(normalise(text).splitlines()):
         stamp = speaker = ""
         line = line.strip().lstrip("-*• ")
         if match := _STAMP.match(line):
@@ -84,6 +85,11 @@ def read_text(text: str) -> tuple[Sentence, ...]:
             speaker, line = match["name"].lower(), line[match.end() :]
         sentences += [_sentence(part, speaker, stamp, number) for part in _SENTENCE_END.split(line) if part.strip()]
     return tuple(sentences)
+
+
+def normalise(text: str) -> str:
+    """Straight apostrophes, and "home town" in one word so that it is no match for "home"."""
+    return _HOME_TOWN.sub("home", text.replace("’", "'"))
 
 
 def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
@@ -157,6 +163,8 @@ def _kind(word: str, lower: str, before: list[Token], following: str) -> str:
     closed = _closed_kind(lower, before, following)
     if closed:
         return closed
+    if lower.endswith("ed") and before and (before[-1].kind in "PN" or before[-1].stem in ("get", "have")):
+        return "V"
     if lexicon.is_verb(lower):
         return _verb_or_word(lower, before, following)
     return "N" if word[0].isupper() else "w"
@@ -326,7 +334,7 @@ def _complement(tokens: tuple[Token, ...], first: int) -> bool:
     index = first - 1
     while index >= 0 and tokens[index].kind in "DASM" and tokens[index].lower not in lexicon.COPULAS:
         index -= 1
-    return index >= 0 and tokens[index].lower in lexicon.COPULAS
+    return index >= 0 and tokens[index].lower in lexicon.COPULAS and (not index or tokens[index - 1].lower != "which")
 
 
 def _spoken_to(tokens: tuple[Token, ...], first: int, last: int) -> bool:
@@ -349,4 +357,6 @@ def _acts(tokens: tuple[Token, ...], index: int) -> bool:
         return False
     before = tokens[index - 1].kind if index else "."
     after = tokens[index + 1].kind if index + 1 < len(tokens) else "."
+    if before == "V" and after not in "VXM":  # "I left Oslo", but "I told Ines"
+        return tokens[index - 1].stem in lexicon.stems_of(lexicon.PERSON_VERBS)
     return after == "M" or (before not in "DIN&" and after not in "N&")

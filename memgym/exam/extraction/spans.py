@@ -33,7 +33,7 @@ _FREQUENCY = re.compile(
 _OLD_VALUE = re.compile(
     r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up|giving up"
     r"|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of|dropped|left"
-    r"|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|pushed out|from|swapped|traded|exchanged"
+    r"|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from|swapped|traded|exchanged"
     r"|over|out of|mixed (?:it|that|this|them) up with|confused (?:it|that|this|them) with)\b"
 )
 _NEW_VALUE = re.compile(
@@ -48,6 +48,7 @@ _PLACE_PREPOSITIONS = lexicon.words(
 )
 _DEGREES = lexicon.words("so very really super pretty too quite rather truly extremely incredibly")  # before adjectives
 _PLAIN_PREPOSITIONS = lexicon.words("as of like")
+_ADDRESS = lexicon.stems_of(lexicon.words("address street"))
 _UNDATED = 0.35  # fit of the day a thing was told, where no day is named
 _LONG_COMPLEMENT = 1.3  # fit of what follows "is", however far from the matched words
 _WRONG_TIME = 0.3  # worth of a value of the past where the present one is asked for, and the other way round
@@ -128,7 +129,7 @@ def _dates(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
     mentions = find_dates(scene.sentence.text, scene.timestamp)
     for mention in mentions:
         text = _date_text(reading, mention, scene.loose_dates)
-        yield Candidate(text, 1.2 * _nearness(scene, mention.start, mention.end))
+        yield scene.candidate(text, 1.2 * _nearness(scene, mention.start, mention.end), mention.start)
     day = parse_timestamp(scene.timestamp) if scene.timestamp else None
     if day is not None and not mentions:
         said = DateMention(0, 0, format_day(day), format_day(day), day)
@@ -179,7 +180,7 @@ def _phrases(reading: QuestionReading, scene: Scene) -> Iterator[Candidate]:
             text = scene.sentence.text[tokens[first].start : tokens[last - 1].end]
             score = _position(scene, first, phrase) * _fit(reading, scene, first, phrase)
             yield scene.candidate(text, score, tokens[first].start)
-    if any(term.stem in lexicon.stems_of(_INTENT) for term in reading.terms):
+    if reading.kind == "thing" and any(term.stem in lexicon.stems_of(_INTENT) for term in reading.terms):
         yield from _intentions(reading, scene)
 
 
@@ -254,7 +255,7 @@ def _fit(reading: QuestionReading, scene: Scene, first: int, phrase: Phrase) -> 
     lead = before.lower if before is not None else ""
     preposition = phrase.preposition or (lead if lead in lexicon.PREPOSITIONS else "")
     if reading.kind == "place":
-        return score * _place_fit(reading, phrase, preposition)
+        return score * _place_fit(reading, phrase, preposition, tokens[first].kind == "#")
     if reading.kind in ("person", "name"):
         return score * _person_fit(reading, words, phrase, lead)
     if reading.stranded:
@@ -276,10 +277,12 @@ def _meaning(reading: QuestionReading, scene: Scene, phrase: Phrase, head: Token
     return score
 
 
-def _place_fit(reading: QuestionReading, phrase: Phrase, preposition: str) -> float:
+def _place_fit(reading: QuestionReading, phrase: Phrase, preposition: str, numbered: bool) -> float:
     score = 1.5 if preposition in _PLACE_PREPOSITIONS or phrase.complement else 0.6
     if preposition == "from":
         score *= 1.3 if re.search(r"\bfrom\b", reading.lowered) else 0.5
+    if reading.focus in _ADDRESS:
+        return score * (2.0 if numbered else 0.5)
     return score * (1.4 if phrase.proper else 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,11 +16,22 @@ from memgym.exam.reader import ReadingTask
 _CONCEPT_MATCH = 0.7  # worth of a word of the same concept, next to 1 for the same stem
 _MEMBER_MATCH = 0.8  # worth of "teal" where a colour is asked for
 _PLACE_MATCH = 0.7  # worth of "in Lund" where a city is asked for
-_SAME_BREATH = 0.75  # worth of another sentence of the same turn
+_SAME_BREATH = 0.8  # worth of another sentence of the same turn
+_REVISED = 1.15  # credit of a correction where the present value is asked for
 _OTHER_PERSON = 0.3
 _UNCLEAR_PERSON = 0.8
 _AT = lexicon.words("in at to from")
-_JOB = lexicon.words("job profession occupation work")
+
+
+_REVISION = re.compile(
+    r"(?<!for )(?<!right )\b(?:now|no longer|not|instead|rather than|used to|any ?more|actually|in fact|really|wrong|mistaken?|misspoke|mixed"
+    r"|correct(?:ion)?|fix|changed?|switched|swapped|new|replaced)\b"
+)
+_RETRACTION = re.compile(
+    r"\b(?:forget|ignore|scratch|disregard|never mind|not rely on|don't rely on|t(?:ake|akes|ook|aking) back)\b"
+    r".*\b(?:said|told|mentioned)\b"
+)
+_REPLACEMENT = re.compile(r"[:;,-] (?:it|that|this)(?:'s| is| should be) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Statement:
     sentence: Sentence
     timestamp: str
     entry: int  # position in the context; -1 is the core
-    told: int  # rank of its entry by time and id, newest highest; the core counts as newest
+    told: tuple[int, int]  # rank of its entry by time and id, then place in it, newest highest; the core is newest
 
     @property
     def breath(self) -> tuple[int, int]:
@@ -41,6 +53,18 @@ class Statement:
         """The day it speaks of, else the day it was told."""
         days = [mention.day for mention in find_dates(self.sentence.text, self.timestamp) if mention.day]
         return days[0] if days else self.written or date.min
+
+    @property
+    def revises(self) -> bool:
+        """Whether it corrects or updates what was said before."""
+        return _REVISION.search(self.sentence.text.lower()) is not None
+
+    @property
+    def retracts(self) -> bool:
+        """Whether it takes something back without putting anything in its place."""
+        text = self.sentence.text.lower()
+        match = _RETRACTION.search(text)
+        return match is not None and _REPLACEMENT.search(text, match.end()) is None
 
     @property
     def written(self) -> date | None:
@@ -64,26 +88,31 @@ def read_statements(task: ReadingTask) -> list[Statement]:
     texts = [(task.timestamp, task.core, -1, len(ranks))] if task.core else []
     texts += [(entry.timestamp, entry.text, number, ranks[entry.id]) for number, entry in enumerate(task.context)]
     return [
-        Statement(sentence, sentence.timestamp or stamp, number, rank)
+        Statement(sentence, sentence.timestamp or stamp, number, (rank, place))
         for stamp, text, number, rank in texts
-        for sentence in read_text(text)
+        for place, sentence in enumerate(read_text(text))
     ]
 
 
 def search(reading: QuestionReading, statements: Sequence[Statement], floor: float = 0.0) -> list[Evidence]:
     """Statements that share words with the question, best first; with a floor, all, and each is worth that much."""
-    own = [_coverage(reading, statement.sentence) for statement in statements]
+    matched = []
     breaths: dict[tuple[int, int], float] = {}
-    for statement, covered in zip(statements, own, strict=True):
-        breaths[statement.breath] = max(breaths.get(statement.breath, 0.0), covered)
-    found = []
-    for statement, covered in zip(statements, own, strict=True):
-        coverage = max(covered, _SAME_BREATH * breaths[statement.breath], floor)
+    for statement in statements:
+        anchors: tuple[int, ...] = ()
+        coverage = _coverage(reading, statement.sentence)
         if coverage:
             anchors = find_anchors(reading, statement.sentence)
             coverage *= about(reading, statement.sentence, anchors)
+        matched.append((statement, anchors, coverage))
+        breaths[statement.breath] = max(breaths.get(statement.breath, floor), coverage)
+    found = []
+    for statement, anchors, covered in matched:
+        coverage = max(covered, _SAME_BREATH * breaths[statement.breath])
+        if coverage:
             dated = _date_match(reading, statement)
-            found.append(Evidence(statement, anchors, coverage * dated, min(1.0, coverage * max(1.0, dated))))
+            revised = _REVISED if reading.epoch == "current" and statement.revises else 1.0
+            found.append(Evidence(statement, anchors, coverage * dated * revised, min(1.0, coverage * max(1.0, dated))))
     return sorted(found, key=lambda evidence: -evidence.score)
 
 
@@ -102,7 +131,7 @@ def _held(reading: QuestionReading, term: Term, sentence: Sentence) -> float:
     if term.stem in sentence.stems:
         return 1.0
     related = 0.0 if term.concepts.isdisjoint(sentence.concepts) else _CONCEPT_MATCH
-    asked = term.stem == reading.focus or (reading.member_of == "job" and term.stem in lexicon.stems_of(_JOB))
+    asked = term.stem == reading.focus or (reading.member_of == "job" and not term.light)
     if asked and _holds_member(reading, sentence):
         return _MEMBER_MATCH
     if asked and reading.kind == "place" and any(p.proper and p.preposition in _AT for p in sentence.phrases):
