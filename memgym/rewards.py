@@ -95,15 +95,13 @@ def rule_judge(store: str, text: str) -> bool:
     return False
 
 
-_TIMES = frozenset(
-    "january february march april may june july august september october november december monday tuesday "
-    "wednesday thursday friday saturday sunday yesterday today tomorrow tonight last next ago week weekend "
-    "month year".split()
-)
+_TIMES = """january february march april may june july august september october november december monday tuesday
+wednesday thursday friday saturday sunday yesterday today tomorrow tonight last next ago week weekend month year"""
+_TIME_WORDS = frozenset(_TIMES.split())
 
 
 def _names_a_time(text: str) -> bool:
-    return any(character.isdigit() for character in text) or bool(_TIMES & set(text.lower().split()))
+    return any(character.isdigit() for character in text) or bool(_TIME_WORDS & set(text.lower().split()))
 
 
 def content_term(judge: ContentJudge = rule_judge) -> StepTerm:
@@ -112,7 +110,6 @@ def content_term(judge: ContentJudge = rule_judge) -> StepTerm:
     As in the paper's code: deletes, unknown stores and empty texts score 0, and a failed call is still judged on its
     text. An operation that names its entry instead of a store is judged by the entry's store.
     """
-
     return partial(_content, judge=judge)
 
 

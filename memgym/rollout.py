@@ -144,16 +144,12 @@ def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) ->
     yield from trajectories
 
 
-def _record(
-    trajectory: Trajectory, chunk: int, decision: Decision, result: StepResult, env: MemoryVectorEnv
-) -> None:
+def _record(trajectory: Trajectory, chunk: int, decision: Decision, result: StepResult, env: MemoryVectorEnv) -> None:
     recipe = env.envs[0].recipe
     terms = result.info["reward_terms"]
     step_terms = {name: value for name, value in terms.items() if name in recipe.step_terms}
     trajectory.steps.append(
-        TrajectoryStep(
-            chunk, decision, result.info["operations"], step_terms, result.reward, result.info["tokens"]
-        )
+        TrajectoryStep(chunk, decision, result.info["operations"], step_terms, result.reward, result.info["tokens"])
     )
     if result.finished:
         trajectory.exam = result.info["exam"]

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
+import torch
+from accelerate import PartialState
 from trl.trainer import utils as trl_utils
+
+
+def prepare_device() -> None:
+    """Apply the measures of this file, if training runs on a CPU."""
+    if PartialState().device.type == "cpu":
+        use_all_cores()
+        score_trained_positions_only()
 
 
 def score_trained_positions_only() -> None:
@@ -18,3 +29,12 @@ def score_trained_positions_only() -> None:
     if not hasattr(trl_utils, "_use_triton"):
         raise ValueError("trl.trainer.utils has no _use_triton: install the trl version that pyproject.toml asks for")
     trl_utils._use_triton = lambda device: True
+
+
+def use_all_cores() -> None:
+    """Give this process its share of the machine's logical processors.
+
+    PyTorch starts one thread per physical core, and on virtual machines two logical processors often count as one.
+    """
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))

@@ -27,7 +27,7 @@ from trl import GRPOConfig, GRPOTrainer
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
-from train.cpu import score_trained_positions_only
+from train.cpu import prepare_device
 from train.held_out import HeldOut
 from train.rollouts import GridRollouts, grid_prompts
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
@@ -71,6 +71,7 @@ class GRPOSettings:
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(GRPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    prepare_device()
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     manager = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
     env = build_env(settings.env, settings.episodes_per_step * settings.group_size)
@@ -112,8 +113,6 @@ def trainer_arguments(settings: GRPOSettings) -> GRPOConfig:
             "(episodes_per_step x turns_per_trajectory x group_size): choose a divisor"
         )
     on_cpu = PartialState().device.type == "cpu"
-    if on_cpu:
-        score_trained_positions_only()
     return GRPOConfig(
         **{
             "output_dir": settings.output_dir,

@@ -24,7 +24,7 @@ from agents.manager import MemoryManager
 from memgym.records import read_trajectories
 from memgym.rollout import Trajectory, rollout
 from train.callbacks import MetricsFile, RewardBar
-from train.cpu import score_trained_positions_only
+from train.cpu import prepare_device
 from train.examples import Example, examples_from
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
 from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
@@ -62,6 +62,7 @@ class SFTSettings:
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(SFTSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    prepare_device()
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     student = MemoryManager(backbone, adapter="default", **vars(settings.agent))
     env = build_env(settings.env, 1)
@@ -107,8 +108,6 @@ def as_dataset(examples: list[Example]) -> Dataset:
 def trainer_arguments(settings: SFTSettings) -> SFTConfig:
     """TRL's configuration."""
     on_cpu = PartialState().device.type == "cpu"
-    if on_cpu:
-        score_trained_positions_only()
     return SFTConfig(
         **{
             "output_dir": settings.output_dir,

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import lru_cache
 
 from agents.base import Agent
-from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim
+from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, room
 from memgym.envs.spaces import Observation
 from memgym.memory.budget import count_lexical_tokens
 from memgym.rollout import Decision
@@ -31,10 +31,10 @@ class Oracle(Agent):
         """Insert the chunk's evidence turns that are worth their room."""
         stream = self._episode(episode)
         chunk = stream.chunks[int(observation["progress"][0])]
-        left = int(observation["budget_left"][-1])
+        left = room(observation)
         worth = _worth(stream)
         wanted = [turn for turn in stream.turns if turn.id in worth]
-        if left >= 0:
+        if left is not None:
             held = sum(count_lexical_tokens(entry["text"]) for entry in observation["entries"])
             wanted = _best_that_fit(wanted, worth, left + held)
         ids = {turn.id for turn in wanted}
@@ -46,12 +46,12 @@ def _worth(episode: Episode) -> Counter[str]:
     return Counter(id_ for question in episode.questions for id_ in dict.fromkeys(question.evidence))
 
 
-def _best_that_fit(turns: list[Turn], worth: Counter[str], room: int) -> list[Turn]:
+def _best_that_fit(turns: list[Turn], worth: Counter[str], left: int) -> list[Turn]:
     """Greedy knapsack: most questions per token first, ties by order of the stream."""
     chosen = []
     for turn in sorted(turns, key=lambda turn: -worth[turn.id] / count_lexical_tokens(turn.line)):
         tokens = count_lexical_tokens(turn.line)
-        if tokens <= room:
-            room -= tokens
+        if tokens <= left:
+            left -= tokens
             chosen.append(turn)
     return chosen

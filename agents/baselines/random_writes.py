@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from agents.base import Agent
-from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, turn_lines
+from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, room, turn_lines
 from memgym.envs.spaces import Observation
 from memgym.memory.budget import count_lexical_tokens
 from memgym.rollout import Decision
@@ -28,9 +28,9 @@ class RandomWrites(Agent):
     def decide(self, observation: Observation, episode: int) -> Decision:
         """Store a random subset of the chunk's turns."""
         index, chunks = (int(value) for value in observation["progress"])
-        left = int(observation["budget_left"][-1])
+        left = room(observation)
         expected = count_lexical_tokens(observation["chunk"]) * (chunks - index)
-        share = 0.5 if left < 0 else left / max(expected, 1)
+        share = 0.5 if left is None else left / max(expected, 1)
         generator = random.Random(f"{self.seed}:{episode}:{index}")
         kept = [line for line in turn_lines(observation) if generator.random() < share]
         return Decision(tuple(insert_verbatim(line) for line in kept))

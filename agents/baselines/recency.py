@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.base import Agent
-from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, turn_lines
+from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, room, turn_lines
 from memgym.envs.spaces import Observation
 from memgym.memory.budget import count_lexical_tokens
 from memgym.memory.operations import STORES, Operation
@@ -18,14 +18,14 @@ class Recency(Agent):
 
     def decide(self, observation: Observation, episode: int) -> Decision:
         """Delete what no longer fits, insert the chunk's turns."""
-        left = int(observation["budget_left"][-1])
+        left = room(observation)
         lines = turn_lines(observation)
-        if left < 0:
+        if left is None:
             return Decision(tuple(insert_verbatim(line) for line in lines))
         held = [(entry, count_lexical_tokens(entry["text"])) for entry in observation["entries"]]
         capacity = left + sum(tokens for _, tokens in held)
-        kept_lines, room = _newest_that_fit([(line, count_lexical_tokens(line)) for line in lines], capacity)
-        kept_entries, _ = _newest_that_fit(held, room) if len(kept_lines) == len(lines) else ([], 0)
+        kept_lines, spare = _newest_that_fit([(line, count_lexical_tokens(line)) for line in lines], capacity)
+        kept_entries, _ = _newest_that_fit(held, spare) if len(kept_lines) == len(lines) else ([], 0)
         kept_ids = {entry["id"] for entry in kept_entries}
         dropped = [
             Operation("delete", STORES[entry["store"]], entry_id=entry["id"])

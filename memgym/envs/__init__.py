@@ -29,4 +29,3 @@ register(
     entry_point="memgym.envs.custom:CustomEnv",
     vector_entry_point="memgym.envs.custom:make_vector",
 )
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -32,7 +32,7 @@ class EnvConfig:
     """Everything about a memory environment but its task; the keyword arguments of ``gymnasium.make``."""
 
     budget: int | Budget | Mapping[str, int | None] | None = None
-    """Hard token budget: an int limits the three stores together, a ``Budget`` or a mapping with its fields also each of
+    """Hard token budget: an int limits the three stores together, a ``Budget`` or a mapping of its fields also each of
     them; None leaves only the core's default limit."""
     reward: str | Recipe = "memgym"
     """Recipe name (``memgym.rewards.RECIPES``) or a recipe."""
@@ -155,7 +155,7 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     `task` and the fields of `EnvConfig` as keywords.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - declared by gymnasium.Env
 
     def __init__(self, task: Task, *, render_mode: str | None = None, **config: Any) -> None:
         """Create the environment.
@@ -195,7 +195,7 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
         reward, info = self.conclude(report, exam)
         return self.observation(), reward, report.finished, False, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The chunk and the memory as text, with ``render_mode="ansi"``."""
         if self.render_mode is None:
             return None

@@ -67,7 +67,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         self.action_space = batch_space(env.action_space, num_envs)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[BatchObservation, dict[str, Any]]:
         """Reset all environments, or those of `options["reset_mask"]`; an int seed gives seed, seed + 1, ..."""
@@ -78,10 +78,10 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         if episodes is not None and len(episodes) != self.num_envs:
             raise ValueError(f"options['episodes'] names {len(episodes)} episodes for {self.num_envs} environments")
         infos: dict[str, Any] = {}
-        for index in np.flatnonzero(mask):
+        for index in _true_indices(mask):
             choice = options if episodes is None else {**options, "episode": episodes[index]}
             _, info = self.envs[index].reset(seed=seeds[index], options=choice)
-            infos = self._add_info(infos, info, int(index))
+            infos = self._add_info(infos, info, index)
         self._ended[mask] = False
         return self._observations(), infos
 
@@ -99,8 +99,8 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
             rewards[index], terminations[index] = result.reward, result.finished
             infos = self._add_info(infos, self._after(index, result), index)
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            for index in np.flatnonzero(self._ended):
-                infos = self._add_info(infos, self.envs[index].reset()[1], int(index))
+            for index in _true_indices(self._ended):
+                infos = self._add_info(infos, self.envs[index].reset()[1], index)
         if self.autoreset_mode is AutoresetMode.DISABLED:
             terminations |= self._ended
         self._ended = terminations.copy()
@@ -140,13 +140,13 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return list(range(self.num_envs))
         if self.autoreset_mode is AutoresetMode.DISABLED:
-            for index in np.flatnonzero(self._ended):
+            for index in _true_indices(self._ended):
                 if actions[index] is not None:
                     raise gymnasium.error.ResetNeeded(
                         f"environment {index} has ended and autoreset is disabled: pass None as its action, or "
                         "reset it with options={'reset_mask': mask}"
                     )
-        return [int(index) for index in np.flatnonzero(~self._ended)]
+        return _true_indices(~self._ended)
 
     def _after(self, index: int, result: StepResult) -> dict[str, Any]:
         """The info of a step, after the reset that SAME_STEP does at an episode's end."""
@@ -168,7 +168,9 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
             return [None] * self.num_envs
-        seeds = [seed + index for index in range(self.num_envs)] if isinstance(seed, int) else list(seed)
+        seeds: list[int | None] = (
+            [seed + index for index in range(self.num_envs)] if isinstance(seed, int) else list(seed)
+        )
         if len(seeds) != self.num_envs:
             raise ValueError(f"got {len(seeds)} seeds for {self.num_envs} environments")
         return seeds
@@ -194,6 +196,10 @@ def vector_entry_point(env_type: Callable[..., MemoryEnv]) -> Callable[..., Memo
         return MemoryVectorEnv(env_type(**kwargs), num_envs, autoreset_mode)
 
     return make_vector
+
+
+def _true_indices(mask: np.ndarray) -> list[int]:
+    return [int(index) for index in np.flatnonzero(mask)]
 
 
 def _twin(env: MemoryEnv) -> MemoryEnv:

@@ -11,9 +11,7 @@ from memgym.envs.spaces import Observation, Unicode
 from memgym.memory.codecs import Codec, get_codec
 
 
-class TextActionWrapper(
-    gymnasium.ActionWrapper[Observation, str, Action], gymnasium.utils.RecordConstructorArgs
-):
+class TextActionWrapper(gymnasium.ActionWrapper[Observation, str, Action], gymnasium.utils.RecordConstructorArgs):
     """Takes raw model text as the action and reads it through a codec.
 
     Text that the codec cannot read becomes failed operations, never an exception.

@@ -68,7 +68,7 @@ def parse_timestamp(timestamp: str) -> date | None:
         return written[0] if written else None
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=16384)
 def find_dates(text: str, anchor: str = "") -> tuple[DateMention, ...]:
     """All time expressions of ``text``, in order.
 

@@ -7,18 +7,11 @@ from dataclasses import dataclass, replace
 
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.intervals import days_between
+from memgym.exam.extraction.people import about, names_for
 from memgym.exam.extraction.questions import QuestionReading, Term, read_question
 from memgym.exam.extraction.sentences import tokenise
 from memgym.exam.extraction.spans import Scene, candidates, is_outdated
-from memgym.exam.extraction.statements import (
-    Evidence,
-    Statement,
-    about,
-    find_anchors,
-    names_for,
-    read_statements,
-    search,
-)
+from memgym.exam.extraction.statements import Evidence, Statement, find_anchors, read_statements, search
 from memgym.exam.reader import ABSTENTION, ReadingTask
 
 _SEARCHED = 6  # statements searched for spans
@@ -117,7 +110,7 @@ class ExtractiveReader:
         if not brings:
             return "", reading, statements
         change = min(brings, key=lambda statement: statement.told)
-        for statement in (s for s in statements if s.breath == change.breath):
+        for statement in (s for s in statements if s.turn == change.turn):
             evidence = Evidence(statement, find_anchors(reading, statement.sentence), 1.0, 1.0)
             spans = self._answers(reading, statements, [evidence])
             outdated = next((span.text for span in spans if span.outdated), "")
@@ -130,21 +123,21 @@ class ExtractiveReader:
         if reading.kind not in ("thing", "place", "clock", "person", "number") or reading.epoch == "previous":
             return answer
         for _ in range(_UPDATES):
-            newer = [s for s in statements if s.told > answer.evidence.statement.told]
-            change = next((update for s in newer if (update := self._change(reading, s, answer))), None)
-            if change is None:
+            value = frozenset(token.stem for token in tokenise(answer.text) if token.kind in "wN#V")
+            newer = [s for s in statements if s.told > answer.evidence.statement.told and s.sentence.stems >= value]
+            change = next((update for s in newer if (update := self._change(reading, s, answer, value))), None)
+            if change is None or not value:
                 break
             answer = change
         return answer
 
-    def _change(self, reading: QuestionReading, statement: Statement, answer: _Answer) -> _Answer | None:
+    def _change(
+        self, reading: QuestionReading, statement: Statement, answer: _Answer, value: frozenset[str]
+    ) -> _Answer | None:
         """What a statement replaces the answer by; None when it does not call the answer outdated."""
-        value = frozenset(token.stem for token in tokenise(answer.text) if token.kind in "wN#V")
         sentence = statement.sentence
-        if not value or not value <= sentence.stems:
-            return None
         at = tuple(index for index, token in enumerate(sentence.tokens) if token.stem in value)
-        if not is_outdated(sentence, sentence.tokens[at[0]].start) or about(reading, sentence, at) < 0.8:
+        if not at or not is_outdated(sentence, sentence.tokens[at[0]].start) or about(reading, sentence, at) < 0.8:
             return None
         evidence = Evidence(statement, at, answer.evidence.score, answer.evidence.coverage)
         spans = self._answers(replace(reading, excluded=value), [statement], [evidence])
@@ -157,7 +150,7 @@ def _meant(reading: QuestionReading, statements: list[Statement]) -> tuple[Quest
     terms = tuple(term for term in reading.terms if term.stem not in stems)
     if not stems or all(term.light for term in terms):
         return replace(reading, relation=()), statements
-    names = names_for(reading.relation, reading.subjects, statements)
+    names = names_for(reading.relation, reading.subjects, (s.sentence for s in statements))
     if not names:
         return reading, statements
     told = [s for s in statements if not _only_names(s, names, stems, terms)]

@@ -10,12 +10,11 @@ from memgym.tasks.episode import Turn
 
 _WORD = re.compile(r"\w+")
 # Function words carry no evidence of where a text came from.
-_STOPWORDS = frozenset(
-    "a about all also am an and any are as at be been but by can could did do does for from had has have "
-    "he her hers him his how i if in into is it its just me more my no not now of on or our out own really "
-    "she so some than that the their them then there these they this those to too up us very was we well "
-    "were what when where which who why will with would you your yours".split()
-)
+_FUNCTION_WORDS = """a about all also am an and any are as at be been but by can could did do does for from had has have
+he her hers him his how i if in into is it its just me more my no not now of on or our out own really she so some than
+that the their them then there these they this those to too up us very was we well were what when where which who why
+will with would you your yours"""
+_STOPWORDS = frozenset(_FUNCTION_WORDS.split())
 _MIN_SHARE = 0.2  # a turn that explains less of the text than this is no source of it
 
 

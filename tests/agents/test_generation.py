@@ -39,9 +39,8 @@ def test_the_end_token_is_kept_and_its_absence_is_a_truncation(own_backbone):
 
 
 def test_text_is_the_sampled_ids_decoded_without_control_tokens(own_backbone):
-    own_backbone.model.lm_head.weight = torch.nn.Parameter(own_backbone.model.lm_head.weight.detach().clone())
     with torch.no_grad():
-        own_backbone.model.lm_head.weight[2] += 1e4 * own_backbone.model.lm_head.weight[2]
+        own_backbone.model.lm_head.weight[2] *= 4  # the end token comes often, but not always
     results = run(own_backbone, temperature=1.0, prompts=[[i] for i in range(3, 35)])
     assert {result.truncated for result in results} == {True, False}
     for result in results:

@@ -29,39 +29,40 @@ PRONOUNS = (
     | words("someone somebody everyone everybody anyone anybody nobody")
 ) - POSSESSIVES
 AUXILIARIES = words(
-    """am is are was were be been being 's 're 'm do does did done have has had having will would shall should can could
-    may might must ain't isn't aren't wasn't weren't don't doesn't didn't haven't hasn't hadn't won't wouldn't can't
-    cannot couldn't shouldn't i'm i've i'd i'll we're we've we'd we'll you're you've you'd you'll he's she's it's they're
-    they've that's there's here's who's what's let's 'll 've 'd"""
+    """am is are was were be been being 's 're 'm do does did done have has had having will would shall should can
+    could may might must ain't isn't aren't wasn't weren't don't doesn't didn't haven't hasn't hadn't won't wouldn't
+    can't cannot couldn't shouldn't i'm i've i'd i'll we're we've we'd we'll you're you've you'd you'll he's she's
+    it's they're they've that's there's here's who's what's let's 'll 've 'd"""
 )
 COPULAS = words(
     "am is was are were be become became becoming been being 's 're 'm i'm it's that's he's she's named called"
 )
 PREPOSITIONS = words(
     """in at on to from for with by about into onto over under near around through after before since until during
-    between among across behind beside inside outside against without within along off out of up down as like than per
-    via towards toward beyond above below past despite"""
+    between among across behind beside inside outside against without within along off out of up down as like than
+    per via towards toward beyond above below past despite"""
 )
 CONJUNCTIONS = words(
     "and or but nor so because although though while when if unless whereas then plus whether yet where why how"
 )
 ADVERBS = words(
     """not just really very so too also now currently still even only already always never often sometimes usually
-    finally actually basically probably maybe perhaps recently lately again ever quite pretty almost nearly definitely
-    totally absolutely anyway well oh ah hey hi hello wow yes yeah yep no nope ok okay sure thanks thank please back away
-    together soon instead ago yesterday today tomorrow tonight nowadays anymore once twice honestly apparently officially
-    mostly mainly super otherwise though yet here there far btw right guess speaking somewhere somehow longer enough
-    earlier later most least used more less else anyhow"""
+    finally actually basically probably maybe perhaps recently lately again ever quite pretty almost nearly
+    definitely totally absolutely anyway well oh ah hey hi hello wow yes yeah yep no nope ok okay sure thanks thank
+    please back away together soon instead ago yesterday today tomorrow tonight nowadays anymore once twice honestly
+    apparently officially mostly mainly super otherwise though yet here there far btw right guess speaking somewhere
+    somehow longer enough earlier later most least used more less else anyhow"""
 )
 LY_NOUNS = words("family fly belly jelly lily rely reply supply apply july bully ally italy holy ugly daily")
 NEGATIONS = words(
-    """not no never don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't cannot couldn't won't
-    wouldn't nor neither without ain't"""
+    """not no never don't doesn't didn't isn't aren't wasn't weren't haven't hasn't hadn't can't cannot couldn't
+    won't wouldn't nor neither without ain't"""
 )
 GREETINGS = words("hey hi hello thanks thank dear wow oh congrats congratulations yeah yes bye goodbye")
 NUMBERS = words(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million dozen couple half"""
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million dozen
+    couple half"""
 )
 IDIOMS = (
     "in fact|of course|by the way|for sure|no joke|no kidding|to be honest|for now|at the moment|at least|in the end|"
@@ -92,7 +93,14 @@ _IRREGULAR = {
         **{"make": "made", "meet": "met", "pay": "paid", "ride": "rode ridden", "ring": "rang rung", "run": "ran"},
         **{"say": "said", "see": "saw seen", "sell": "sold", "send": "sent", "sing": "sang sung", "sit": "sat"},
         **{"sleep": "slept", "speak": "spoke spoken", "spend": "spent", "stand": "stood", "swim": "swam swum"},
-        **{"take": "took taken", "overtake": "overtook overtaken", "teach": "taught", "tell": "told", "think": "thought", "throw": "threw thrown"},
+        **{
+            "take": "took taken",
+            "overtake": "overtook overtaken",
+            "teach": "taught",
+            "tell": "told",
+            "think": "thought",
+            "throw": "threw thrown",
+        },
         **{"wake": "woke woken", "wear": "wore worn", "win": "won", "write": "wrote written", "bear": "born"},
         **{"child": "children", "person": "people", "wife": "wives", "given": "given"},
     }.items()
@@ -102,25 +110,28 @@ IRREGULAR_FORMS = frozenset(_IRREGULAR)
 
 _VERBS = words(
     """accept ache adopt afford agree aim allow announce appear apply appreciate arrive ask attend avoid bake be bear
-    beat become begin believe belong book borrow break bring brew build buy call camp cancel care carry catch celebrate
-    change chase check choose chop clean climb close collect come commute compete complete consider cook cost cover crash
-    create curl cut cycle dance decide deliver describe destroy develop die dig dine discover dislike donate draw dream
-    dress drink drive drop earn eat employ end enjoy enrol enroll enter escape exercise expect explain explore fail fall
-    fear feed feel fight fill find finish fix fly focus follow forget freak gather get give go grab graduate grow handle
-    hang happen hate have head hear help hide hike hire hit hold hope host hug hurt imagine improve inspire invite join
-    jog jump keep kick kiss know land last laugh launch lead learn leave lend let lift like listen live look lose love
-    make manage marry master mean meet mention miss move name need notice offer open order organise organize own pack
-    paint park pass pay perform pick plan plant play practice practise prefer prepare present print promise promote
-    propose publish pull purchase push put quit raise read realise realize receive recommend record refuse register relax
-    relocate remember remind rent repair replace rescue research rest retire return ride ring run save say schedule see
-    seem sell send serve set settle share shift shop show sign sing sit sketch ski skip sleep smile snooze sort sound
-    speak spend sprain stand start stay stick stop study suffer suggest support surprise survive swap swear swim switch
-    take talk taste teach tell terrify think throw train transfer travel treat try turn twist understand unwind upgrade
-    use visit volunteer vote wait wake walk want wash watch wear welcome win wish wonder work worry write nap doze adore
-    collaborate crave diagnose injure fracture misplace rehearse"""
+    beat become begin believe belong book borrow break bring brew build buy call camp cancel care carry catch
+    celebrate change chase check choose chop clean climb close collect come commute compete complete consider cook
+    cost cover crash create curl cut cycle dance decide deliver describe destroy develop die dig dine discover
+    dislike donate draw dream dress drink drive drop earn eat employ end enjoy enrol enroll enter escape exercise
+    expect explain explore fail fall fear feed feel fight fill find finish fix fly focus follow forget freak gather
+    get give go grab graduate grow handle hang happen hate have head hear help hide hike hire hit hold hope host hug
+    hurt imagine improve inspire invite join jog jump keep kick kiss know land last laugh launch lead learn leave
+    lend let lift like listen live look lose love make manage marry master mean meet mention miss move name need
+    notice offer open order organise organize own pack paint park pass pay perform pick plan plant play practice
+    practise prefer prepare present print promise promote propose publish pull purchase push put quit raise read
+    realise realize receive recommend record refuse register relax relocate remember remind rent repair replace
+    rescue research rest retire return ride ring run save say schedule see seem sell send serve set settle share
+    shift shop show sign sing sit sketch ski skip sleep smile snooze sort sound speak spend sprain stand start stay
+    stick stop study suffer suggest support surprise survive swap swear swim switch take talk taste teach tell
+    terrify think throw train transfer travel treat try turn twist understand unwind upgrade use visit volunteer vote
+    wait wake walk want wash watch wear welcome win wish wonder work worry write nap doze adore collaborate crave
+    diagnose injure fracture misplace rehearse"""
 )
 
-PERSON_VERBS = words("tell give prescribe ask show call teach treat help meet send offer interview hire marry thank invite")
+PERSON_VERBS = words(
+    "tell give prescribe ask show call teach treat help meet send offer interview hire marry thank invite"
+)
 
 # --- words for the same thing: one group a line, a word may be in several ---
 
@@ -247,16 +258,16 @@ _PERSON_NOUN = re.compile(
     r"actress|assistant|agent|vet|accountant|attendant|consultant|author|coach|judge|priest|mechanic|barista|trainee)$"
 )
 _NO_PERSON = words(
-    """member number summer winter water paper power letter dinner corner matter folder border offer order answer water
-    computer river colour color"""
+    """member number summer winter water paper power letter dinner corner matter folder border offer order answer
+    water computer river colour color"""
 )
 
 GENERIC = words(
     """thing things lot lots bit time times way ways one ones something anything everything nothing someone everyone
-    anybody somebody everybody news stuff kind sort type day days week weeks month months year years weekend today idea
-    while fun moment chance people guy guys place plenty chat talk nice great good bad best new fact deal end start part
-    rest matter word question sure hope luck love course same different other own self story piece favourite favorite
-    usual main home answer round mistake truth name"""
+    anybody somebody everybody news stuff kind sort type day days week weeks month months year years weekend today
+    idea while fun moment chance people guy guys place plenty chat talk nice great good bad best new fact deal end
+    start part rest matter word question sure hope luck love course same different other own self story piece
+    favourite favorite usual main home answer round mistake truth name"""
 )
 LIGHT = words(
     """do doing get go have make take be thing kind type sort say tell mention name call happen come use put let like

@@ -42,6 +42,10 @@ _KIND_RULES: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"\b(?:what|which|how|whose)\b", "thing"),
     )
 )
+# Weights of the words of a question, next to 1 for most: names must be found, "do" and "kind" say little.
+_NAMED = 2.0
+_FOCUS = 1.2
+_LIGHT = 0.25
 _NEAR = 12  # characters between the first question word and a rule that still counts as near it
 _LEAD_IN = re.compile(r"\b(?:know|remember|recall|tell|remind)\b")
 _CURRENT = re.compile(
@@ -72,7 +76,7 @@ class Term:
     @property
     def light(self) -> bool:
         """Whether the word says little by itself ("do", "have", "kind")."""
-        return self.weight < 0.5
+        return self.weight <= _LIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +247,9 @@ def _terms(
         if not worded or token.lower in subjects or excluded[0] <= token.start < excluded[1]:
             continue
         timed = token is focus and kind in ("date", "clock", "month", "year", "weekday") and token.lower != "birthday"
-        if timed or token.stem in lexicon.stems_of(lexicon.LIGHT):
-            weight = 0.25
-        else:
-            weight = 1.2 if token is focus else 1.0
-        terms.setdefault(token.stem, Term(token.stem, concepts, weight))
+        light = timed or token.stem in lexicon.stems_of(lexicon.LIGHT)
+        weight = _NAMED if token.kind == "N" else _FOCUS if token is focus else 1.0
+        terms.setdefault(token.stem, Term(token.stem, concepts, _LIGHT if light else weight))
     return tuple(terms.values())
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from memgym.exam.dates import find_dates, parse_timestamp
 from memgym.exam.extraction import lexicon
@@ -25,8 +25,7 @@ _HOME_TOWN = re.compile(r"\bhome (?=town\b)", re.IGNORECASE)
 _TITLE_BRIDGE = lexicon.words("of for from to on in the a an at and")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word or mark of a sentence."""
 
     text: str
@@ -42,8 +41,7 @@ class Token:
 _NOMINAL = frozenset("DS#NwM&")
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(NamedTuple):
     """A noun phrase, or a name or quotation inside one: tokens ``first`` to ``last``, half-open."""
 
     first: int  # leading determiners and possessives are not part of it
@@ -54,8 +52,7 @@ class Phrase:
     complement: bool  # follows "is", "called" and the like, with adverbs and articles between
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """One sentence and what it inherits from its line."""
 
     text: str
@@ -67,15 +64,16 @@ class Sentence:
     stems: frozenset[str]
     words: frozenset[str]  # lower-case
     concepts: frozenset[int]  # of all stems
-    actors: frozenset[int]  # tokens that name somebody who acts or owns; not those spoken to
-    line: int  # sentences with the same number were said in one breath
+    actors: frozenset[int]  # tokens that name somebody who acts or owns
+    addressed: frozenset[int]  # tokens that name somebody spoken to
+    turn: int  # sentences of an entry with the same number were said in one turn; of a narration, each has its own
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=8192)
 def read_text(text: str) -> tuple[Sentence, ...]:
     """All sentences of an entry, a core or a chunk. ``Name: `` opens a line of that speaker."""
     sentences: list[Sentence] = []
-    for number, line in enumerate(normalise(text).splitlines()):
+    for line in normalise(text).splitlines():
         stamp = speaker = ""
         line = line.strip().lstrip("-*• ")
         if match := _STAMP.match(line):
@@ -83,7 +81,9 @@ def read_text(text: str) -> tuple[Sentence, ...]:
             stamp = stamp if parse_timestamp(stamp) else ""
         if match := _SPEAKER.match(line):
             speaker, line = match["name"].lower(), line[match.end() :]
-        sentences += [_sentence(part, speaker, stamp, number) for part in _SENTENCE_END.split(line) if part.strip()]
+        turn = len(sentences)
+        for part in filter(str.strip, _SENTENCE_END.split(line)):
+            sentences.append(_sentence(part, speaker, stamp, turn if speaker else len(sentences)))
     return tuple(sentences)
 
 
@@ -92,7 +92,7 @@ def normalise(text: str) -> str:
     return _HOME_TOWN.sub("home", text.replace("’", "'"))
 
 
-def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
+def _sentence(text: str, speaker: str, stamp: str, turn: int) -> Sentence:
     tokens = tokenise(text)
     stems = frozenset(token.stem for token in tokens) | frozenset(map(lexicon.stem_of, speaker.split()))
     return Sentence(
@@ -106,14 +106,14 @@ def _sentence(text: str, speaker: str, stamp: str, line: int) -> Sentence:
         words=frozenset(token.lower for token in tokens),
         concepts=frozenset(number for stem in stems for number in lexicon.concepts_of(stem)),
         actors=frozenset(index for index in range(len(tokens)) if _acts(tokens, index)),
-        line=line,
+        addressed=frozenset(index for index in range(len(tokens)) if _spoken_to(tokens, index, index + 1)),
+        turn=turn,
     )
 
 
 # --- words ---
 
 
-@lru_cache(maxsize=8192)
 def tokenise(text: str) -> tuple[Token, ...]:
     """Words and marks of one sentence, each with a rough part of speech."""
     raw = _split(text)
@@ -213,6 +213,8 @@ def _verb_or_word(lower: str, before: list[Token], following: str) -> str:
 def _finite(lower: str, before: list[Token], following: str) -> bool:
     """Whether a verb form behind a noun is its verb ("my sister plays the ...") and not more of it ("board games")."""
     if lower.endswith("ed") or lower in lexicon.IRREGULAR_FORMS:
+        return True
+    if lower.endswith("s") and _being(before[-1].lower):
         return True
     opens = following.lower()
     closing = any(opens in words for words in (lexicon.DETERMINERS, lexicon.POSSESSIVES, lexicon.PREPOSITIONS))
@@ -355,7 +357,7 @@ def _acts(tokens: tuple[Token, ...], index: int) -> bool:
     """Whether a token is a name in the role of a person: not "in Lund", not "the Hollow", not spoken to."""
     if tokens[index].kind != "N" or _spoken_to(tokens, index, index + 1):
         return False
-    before = tokens[index - 1].kind if index else "."
+    before = tokens[index - 1].kind if index and tokens[index - 1].lower != "that" else "."
     after = tokens[index + 1].kind if index + 1 < len(tokens) else "."
     if before == "V" and after not in "VXM":  # "I left Oslo", but "I told Ines"
         return tokens[index - 1].stem in lexicon.stems_of(lexicon.PERSON_VERBS)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from memgym.exam.dates import MONTHS, WEEKDAYS, DateMention, find_dates, format_day, parse_timestamp
 from memgym.exam.extraction import lexicon
@@ -31,13 +32,15 @@ _FREQUENCY = re.compile(
 )
 # What comes after these words was so before, what comes after those is so now.
 _OLD_VALUE = re.compile(
-    r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up|giving up"
-    r"|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of|dropped|left"
-    r"|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from|swapped|traded|exchanged"
-    r"|over|out of|mixed (?:it|that|this|them) up with|confused (?:it|that|this|them) with)\b"
+    r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up"
+    r"|giving up|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of|dropped"
+    r"|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from"
+    r"|swapped|traded|exchanged|over|out of|mixed (?:it|that|this|them) up with"
+    r"|confused (?:it|that|this|them) with)\b"
 )
 _NEW_VALUE = re.compile(
-    r"\b(?:now|but|to|into|for|with|new|became|become|becoming|started|took up|got|joined|bought|picked|began|is|it's)\b"
+    r"\b(?:now|but|to|into|for|with|new|became|become|becoming|started|took up|got|joined|bought|picked|began"
+    r"|is|it's)\b"
 )
 _INTENT = lexicon.words(
     "want hope plan aim dream decide promise intend like goal resolution ambition go wish aspire idea set"
@@ -48,14 +51,13 @@ _PLACE_PREPOSITIONS = lexicon.words(
 )
 _DEGREES = lexicon.words("so very really super pretty too quite rather truly extremely incredibly")  # before adjectives
 _PLAIN_PREPOSITIONS = lexicon.words("as of like")
-_ADDRESS = lexicon.stems_of(lexicon.words("address street"))
+_ADDRESS = lexicon.words("address street")
 _UNDATED = 0.35  # fit of the day a thing was told, where no day is named
 _LONG_COMPLEMENT = 1.3  # fit of what follows "is", however far from the matched words
 _WRONG_TIME = 0.3  # worth of a value of the past where the present one is asked for, and the other way round
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One possible answer."""
 
     text: str
@@ -281,7 +283,7 @@ def _place_fit(reading: QuestionReading, phrase: Phrase, preposition: str, numbe
     score = 1.5 if preposition in _PLACE_PREPOSITIONS or phrase.complement else 0.6
     if preposition == "from":
         score *= 1.3 if re.search(r"\bfrom\b", reading.lowered) else 0.5
-    if reading.focus in _ADDRESS:
+    if reading.focus in lexicon.stems_of(_ADDRESS):
         return score * (2.0 if numbered else 0.5)
     return score * (1.4 if phrase.proper else 1.0)
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from memgym.exam.dates import find_dates, parse_timestamp
 from memgym.exam.extraction import lexicon
+from memgym.exam.extraction.people import about
 from memgym.exam.extraction.questions import QuestionReading, Term
-from memgym.exam.extraction.sentences import Sentence, Token, read_text
+from memgym.exam.extraction.sentences import Sentence, read_text
 from memgym.exam.reader import ReadingTask
 
 _CONCEPT_MATCH = 0.7  # worth of a word of the same concept, next to 1 for the same stem
 _MEMBER_MATCH = 0.8  # worth of "teal" where a colour is asked for
 _PLACE_MATCH = 0.7  # worth of "in Lund" where a city is asked for
-_SAME_BREATH = 0.8  # worth of another sentence of the same turn
+_SAME_TURN = 0.8  # worth of another sentence of the same turn
 _REVISED = 1.15  # credit of a correction where the present value is asked for
-_OTHER_PERSON = 0.3
-_UNCLEAR_PERSON = 0.8
 _AT = lexicon.words("in at to from")
-
-
 _REVISION = re.compile(
-    r"(?<!for )(?<!right )\b(?:now|no longer|not|instead|rather than|used to|any ?more|actually|in fact|really|wrong|mistaken?|misspoke|mixed"
-    r"|correct(?:ion)?|fix|changed?|switched|swapped|new|replaced)\b"
+    r"(?<!for )(?<!right )\b(?:now|no longer|not|instead|rather than|used to|any ?more|actually|in fact|really|wrong"
+    r"|mistaken?|misspoke|mixed|correct(?:ion)?|fix|changed?|switched|swapped|new|replaced)\b"
 )
 _RETRACTION = re.compile(
     r"\b(?:forget|ignore|scratch|disregard|never mind|not rely on|don't rely on|t(?:ake|akes|ook|aking) back)\b"
@@ -41,12 +38,12 @@ class Statement:
     sentence: Sentence
     timestamp: str
     entry: int  # position in the context; -1 is the core
-    told: tuple[int, int]  # rank of its entry by time and id, then place in it, newest highest; the core is newest
+    told: tuple[int, int]  # rank of its entry by time and id, then its place there; the core counts as newest
 
     @property
-    def breath(self) -> tuple[int, int]:
-        """Statements with the same value were said in one turn."""
-        return self.entry, self.sentence.line
+    def turn(self) -> tuple[int, int]:
+        """Statements with the same value were said in one breath."""
+        return self.entry, self.sentence.turn
 
     @property
     def happened(self) -> date:
@@ -97,7 +94,7 @@ def read_statements(task: ReadingTask) -> list[Statement]:
 def search(reading: QuestionReading, statements: Sequence[Statement], floor: float = 0.0) -> list[Evidence]:
     """Statements that share words with the question, best first; with a floor, all, and each is worth that much."""
     matched = []
-    breaths: dict[tuple[int, int], float] = {}
+    turns: dict[tuple[int, int], float] = {}
     for statement in statements:
         anchors: tuple[int, ...] = ()
         coverage = _coverage(reading, statement.sentence)
@@ -105,10 +102,10 @@ def search(reading: QuestionReading, statements: Sequence[Statement], floor: flo
             anchors = find_anchors(reading, statement.sentence)
             coverage *= about(reading, statement.sentence, anchors)
         matched.append((statement, anchors, coverage))
-        breaths[statement.breath] = max(breaths.get(statement.breath, floor), coverage)
+        turns[statement.turn] = max(turns.get(statement.turn, floor), coverage)
     found = []
     for statement, anchors, covered in matched:
-        coverage = max(covered, _SAME_BREATH * breaths[statement.breath])
+        coverage = max(covered, _SAME_TURN * turns[statement.turn])
         if coverage:
             dated = _date_match(reading, statement)
             revised = _REVISED if reading.epoch == "current" and statement.revises else 1.0
@@ -161,103 +158,6 @@ def find_anchors(reading: QuestionReading, sentence: Sentence) -> tuple[int, ...
     concepts = frozenset(number for term in reading.terms if not term.light for number in term.concepts)
     related = [i for i, token in enumerate(tokens) if not concepts.isdisjoint(lexicon.concepts_of(token.stem))]
     return tuple(related or exact or [i for i, token in enumerate(tokens) if token.kind == "V"])
-
-
-# --- people ---
-
-
-def about(reading: QuestionReading, sentence: Sentence, anchors: Sequence[int]) -> float:
-    """Whether the matched words of a sentence are said of the person asked for, in (0, 1]."""
-    who = reading.subjects
-    if not who:
-        return 1.0
-    stranger = next((lexicon.stem_of(word) for word in reading.relation if lexicon.names_person(word)), "")
-    share = _OTHER_PERSON if stranger and stranger not in sentence.stems else 1.0
-    if not anchors:
-        return share * (_UNCLEAR_PERSON if sentence.speaker in who or who & sentence.words else _OTHER_PERSON)
-    return share * max(_about(reading, sentence, anchor) for anchor in anchors)
-
-
-def _about(reading: QuestionReading, sentence: Sentence, anchor: int) -> float:
-    """What the nearest words before and after an anchor say; the better of the two."""
-    before = (_role(reading, sentence, index) for index in range(anchor, -1, -1))
-    after = (_role(reading, sentence, index) for index in range(anchor + 1, min(len(sentence.tokens), anchor + 8)))
-    roles = [next((role for role in side if role is not None), None) for side in (before, after)]
-    known = [role for role in roles if role is not None]
-    return max(known) if known else (_UNCLEAR_PERSON if sentence.speaker in reading.subjects else _OTHER_PERSON)
-
-
-def _role(reading: QuestionReading, sentence: Sentence, index: int) -> float | None:
-    """What one word says about whom the sentence is about; None: nothing."""
-    token, who = sentence.tokens[index], reading.subjects
-    if index in sentence.actors or (token.kind == "N" and token.lower in who):
-        return 1.0 if token.lower in who else _OTHER_PERSON
-    if token.lower in lexicon.FIRST_PERSON:
-        other = token.kind == "S" and _other_relative(reading, sentence.tokens[index + 1 : index + 3])
-        if other and index and sentence.tokens[index - 1].kind in "VI":
-            return None  # "I took my kids to ...": it is still "I" who acts
-        return 1.0 if sentence.speaker in who and not other else _OTHER_PERSON
-    if token.lower in lexicon.HE_OR_SHE:
-        return _UNCLEAR_PERSON if who & sentence.words else 0.5
-    return None
-
-
-def _other_relative(reading: QuestionReading, tokens: Iterable[Token]) -> bool:
-    return any(token.lower in lexicon.KINDS["relative"] and token.stem not in reading.stems for token in tokens)
-
-
-def names_for(relation: Sequence[str], owners: frozenset[str], statements: Sequence[Statement]) -> frozenset[str]:
-    """Names that the memory gives to "Mara's sister": "my sister Ines", "Ines is my sister", "my sister is called Ines".
-
-    Args:
-        relation: lower-case words, ("gym", "partner").
-        owners: lower-case names of whose relation it is.
-        statements: what the memory holds.
-
-    Returns:
-        Lower-case names, empty when none is found.
-    """
-    stems = tuple(map(lexicon.stem_of, relation))
-    names: set[str] = set()
-    for statement in statements:
-        sentence = statement.sentence
-        if sentence.stems.issuperset(stems):
-            for index in range(len(sentence.tokens) - len(stems) + 1):
-                here = sentence.tokens[index : index + len(stems)]
-                if tuple(token.stem for token in here) == stems and _owned_by(owners, sentence, index):
-                    names.update(_named_beside(sentence, index, index + len(stems) - 1, owners))
-    return frozenset(names)
-
-
-def _owned_by(owners: frozenset[str], sentence: Sentence, index: int) -> bool:
-    """Whether the words at ``index`` belong to one of the owners: "my ...", "Mara's ...", "I have a ..."."""
-    before = sentence.tokens[index - 1] if index else None
-    if before is None or before.kind not in "SDM":
-        return False
-    if before.kind == "M":
-        return sentence.tokens[index - 2].lower in owners
-    if before.lower in lexicon.FIRST_PERSON or before.kind == "D":
-        return sentence.speaker in owners or (before.kind == "D" and not owners.isdisjoint(sentence.words))
-    return not owners.isdisjoint(sentence.words)
-
-
-_LINKS = {1: lexicon.words("is was called named goes by the name of ' 's ,"), -1: lexicon.words("is the name of what")}
-
-
-def _named_beside(sentence: Sentence, first: int, last: int, owners: frozenset[str]) -> Iterable[str]:
-    """Names reached from tokens ``first`` to ``last`` over words like "is called", or before, as in "Ines is my ..."."""
-    tokens = sentence.tokens
-    for start, step in ((last + 1, 1), (first - 1, -1)):
-        index = start
-        while 0 <= index < len(tokens):
-            token = tokens[index]
-            if token.kind == "N" and token.lower not in owners:
-                yield token.lower
-                break
-            linked = token.lower in _LINKS[step] or token.lower in owners or (step < 0 and token.kind in "SM")
-            if not linked:
-                break
-            index += step
 
 
 # --- time ---

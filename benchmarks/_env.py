@@ -1,0 +1,92 @@
+"""Environment steps per second under a policy that stores every turn, the exam timed apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import gymnasium
+
+from agents.baselines.append_all import AppendAll
+from memgym.envs.spaces import unbatch
+from memgym.exam.exam import Exam, ExamResult, Paper
+
+ENV = "memgym:memgym/Dialogue-v0"
+
+
+class TimedExam:
+    """An exam that adds up the seconds it takes, so that they can be told apart from the steps."""
+
+    def __init__(self, exam: Exam) -> None:
+        self.exam = exam
+        self.seconds = 0.0
+        self.questions = 0
+
+    def grade(self, papers: Sequence[Paper]) -> list[ExamResult]:
+        """Grade the papers and add the time to the total."""
+        start = time.perf_counter()
+        results = self.exam.grade(papers)
+        self.seconds += time.perf_counter() - start
+        self.questions += sum(len(result.answers) for result in results)
+        return results
+
+
+def measure_envs(*, num_envs: int, chunks: int, repeats: int) -> dict[str, Any]:
+    """Steps per second of one environment and of ``num_envs`` in lockstep, by turns on the same episodes."""
+    dialogue = {"chunks": chunks}
+    scalar = gymnasium.make(ENV, dialogue=dialogue)
+    vector = gymnasium.make_vec(ENV, num_envs=num_envs, dialogue=dialogue)
+    exam = scalar.unwrapped.exam = TimedExam(scalar.unwrapped.exam)
+    vector.exam = TimedExam(vector.exam)
+    seconds: dict[str, list[float]] = {"scalar": [], "vector": []}
+    for number in range(repeats):
+        episodes = list(range(number * num_envs, (number + 1) * num_envs))
+        seconds["scalar"].append(sum(sum(step_seconds(scalar, exam, episode)) for episode in episodes))
+        seconds["vector"].append(_vector_seconds(vector, episodes))
+    steps = num_envs * chunks
+    scalar.close()
+    vector.close()
+    return {
+        "scalar_steps_per_s": steps / median(seconds["scalar"]),
+        "vector_steps_per_s": steps / median(seconds["vector"]),
+        "num_envs": num_envs,
+        "chunks": chunks,
+        "exam_questions_per_s": exam.questions / exam.seconds,
+    }
+
+
+def step_seconds(env: gymnasium.Env, exam: TimedExam, episode: int) -> list[float]:
+    """Seconds of each step of an episode, without its exam."""
+    policy, seconds, finished = AppendAll(), [], False
+    observation, _ = env.reset(options={"episode": episode})
+    while not finished:
+        action = policy.act([observation], [episode])[0].operations
+        start, examined = time.perf_counter(), exam.seconds
+        observation, _, finished, _, _ = env.step(action)
+        seconds.append(time.perf_counter() - start - (exam.seconds - examined))
+    return seconds
+
+
+def _vector_seconds(env: gymnasium.vector.VectorEnv, episodes: Sequence[int]) -> float:
+    """Seconds of all steps of equally long episodes in lockstep, without their exam."""
+    policy, seconds, finished = AppendAll(), 0.0, False
+    observations, _ = env.reset(options={"episodes": list(episodes)})
+    while not finished:
+        singles = [unbatch(observations, index) for index in range(env.num_envs)]
+        actions = [decision.operations for decision in policy.act(singles, episodes)]
+        start, examined = time.perf_counter(), env.exam.seconds
+        observations, _, terminations, _, _ = env.step(actions)
+        seconds += time.perf_counter() - start - (env.exam.seconds - examined)
+        finished = bool(terminations.all())
+    return seconds
+
+
+def grow(chunks: int) -> list[float]:
+    """Seconds of each step of one episode of ``chunks`` chunks."""
+    env = gymnasium.make(ENV, dialogue={"chunks": chunks})
+    exam = env.unwrapped.exam = TimedExam(env.unwrapped.exam)
+    seconds = step_seconds(env, exam, 0)
+    env.close()
+    return seconds

@@ -1,0 +1,86 @@
+"""Finding entries for a question: the bank's index against rank_bm25 built anew for every search.
+
+The reference is what Mem-alpha does (arXiv 2509.25911): the lower-cased words of all entries go into a fresh
+``BM25Okapi`` for each question, and the best 20 come back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from rank_bm25 import BM25Okapi
+
+from benchmarks._timing import alternate
+from memgym.memory.bank import MemoryBank
+from memgym.memory.budget import UNLIMITED
+from memgym.memory.operations import ENTRY_STORES
+from memgym.tasks.locomo import LOCOMO_CATEGORIES, LoCoMo
+from memgym.tasks.procedural import DialogueGenerator
+
+CONVERSATION = "conv-26"
+ENTRIES = 419  # turns of conv-26
+QUESTIONS = 199  # of all its categories
+RESULTS = 20  # entries retrieved per question, in both
+
+_WORD = re.compile(r"\b\w+\b")
+
+
+def load_conversation() -> tuple[str, list[str], list[str]]:
+    """Name of the source, entry texts and questions: LoCoMo conv-26, or generated ones of the same size without it."""
+    try:
+        task = LoCoMo(split="all", categories=tuple(LOCOMO_CATEGORIES))
+    except FileNotFoundError:
+        generator = DialogueGenerator(chunks=-(-ENTRIES // 6), turns_per_chunk=6, questions=QUESTIONS)
+        episode, source = generator.episode(0, 0, "test"), "generated dialogue, as LoCoMo is not installed"
+    else:
+        episode = next(episode for episode in task if episode.id == CONVERSATION)
+        source = f"LoCoMo {CONVERSATION}"
+    texts = list(dict.fromkeys(turn.line for turn in episode.turns))[:ENTRIES]
+    return source, texts, [question.text for question in episode.questions]
+
+
+def measure_retrieval(*, max_questions: int) -> dict[str, Any]:
+    """Median microseconds per question of both, over the same entries and questions."""
+    source, texts, questions = load_conversation()
+    questions = questions[:max_questions]
+    with MemoryBank(budget=UNLIMITED) as bank:
+        for text in texts:
+            bank.insert("episodic", text)
+        if len(bank.entries()) != len(texts):
+            raise RuntimeError(f"the bank holds {len(bank.entries())} of {len(texts)} entries")
+        seconds: dict[str, list[float]] = {"bank": [], "exam": [], "reference": []}
+        for question in questions:
+            subjects = {
+                "bank": lambda question=question: bank.search(question, k=RESULTS),
+                "exam": lambda question=question: _search_each_store(bank, question),
+                "reference": lambda question=question: rebuild_and_search(texts, question),
+            }
+            for name, [(spent, found)] in alternate(subjects, 1).items():
+                seconds[name].append(spent)
+                if len(found) > RESULTS:
+                    raise RuntimeError(f"{name} returned {len(found)} entries, expected at most {RESULTS}")
+    per_question = {name: median(values) * 1e6 for name, values in seconds.items()}
+    return {
+        "source": source,
+        "entries": len(texts),
+        "questions": len(questions),
+        "results": RESULTS,
+        "bank_us": per_question["bank"],
+        "exam_us": per_question["exam"],
+        "reference_us": per_question["reference"],
+        "speedup": per_question["reference"] / per_question["bank"],
+    }
+
+
+def rebuild_and_search(texts: Sequence[str], question: str) -> list[str]:
+    """The reference: tokenise everything, build the index, score every entry, keep the best."""
+    index = BM25Okapi([_WORD.findall(text.lower()) for text in texts])
+    return index.get_top_n(_WORD.findall(question.lower()), list(texts), n=RESULTS)
+
+
+def _search_each_store(bank: MemoryBank, question: str) -> list[str]:
+    """The same as an exam does it: the best of each store (here the semantic one is empty)."""
+    return [entry.text for store in ENTRY_STORES for entry, _ in bank.search_scored(question, store=store, k=RESULTS)]
