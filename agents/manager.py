@@ -34,7 +34,7 @@ class MemoryManager(Agent):
             backbone: Model and tokenizer, shared with any other agent.
             adapter: The LoRA adapter to act with; None acts with the bare backbone.
             codec: How operations are written; a name in ``memgym.memory.CODECS``.
-            style: Prompt style, "full" or "terse".
+            style: Prompt style: "full", "terse", or "quote", which has lines of the chunk kept by their number.
             max_new_tokens: Longest reply.
             temperature: 0 is greedy.
             seed: Of the sampling. The n-th call of ``act`` since ``reseed`` samples with a seed of its own.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -9,7 +11,7 @@ from benchmarks._timing import timed
 from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import UNLIMITED
 from memgym.memory.operations import ENTRY_STORES
-from memgym.tasks.episode import Episode
+from memgym.tasks.episode import Chunk, Episode
 
 SHOWN = 5  # newest entries per store that an observation reads, as in the environments
 RESULTS = 5  # of a search
@@ -36,25 +38,28 @@ def _rates(lines: list[str]) -> dict[str, float]:
         return {name: len(lines) / timed(call)[0] for name, call in calls.items()}
 
 
-def grow(episode: Episode) -> list[float]:
-    """Seconds per chunk of what an environment asks of the bank when every turn is stored, in a growing bank."""
+def grow(episode: Episode, sizes: Sequence[int]) -> tuple[list[float], dict[int, float]]:
+    """Fill a bank with all turns of an episode.
+
+    Returns:
+        Seconds per chunk of what an environment asks of the bank, and, by number of chunks stored so far, the median
+        seconds of one search.
+    """
+    seconds, searches = [], {}
     with MemoryBank(budget=UNLIMITED) as bank:
-        return [timed(lambda chunk=chunk: _store_chunk(bank, chunk))[0] for chunk in episode.chunks]
+        for number, chunk in enumerate(episode.chunks, start=1):
+            seconds.append(timed(lambda chunk=chunk: _store_chunk(bank, chunk))[0])
+            if number in sizes:
+                calls = [partial(bank.search, question.text, k=RESULTS) for question in episode.questions]
+                searches[number] = median(timed(call)[0] for call in calls)
+    return seconds, searches
 
 
-def _store_chunk(bank: MemoryBank, chunk: Any) -> None:
+def _store_chunk(bank: MemoryBank, chunk: Chunk) -> None:
+    """What an environment does in a step in which every turn is stored."""
     bank.step = chunk.index
     for turn in chunk.turns:
         bank.insert("episodic", turn.line, timestamp=chunk.timestamp, sources=(turn.id,))
     for store in ENTRY_STORES:
         bank.entries(store, newest=SHOWN)
     bank.budget_left()
-
-
-def search_at(episode: Episode, chunks: int, *, repeats: int) -> float:
-    """Median seconds of one question in a bank that holds all turns of the first ``chunks`` chunks."""
-    with MemoryBank(budget=UNLIMITED) as bank:
-        for chunk in episode.chunks[:chunks]:
-            _store_chunk(bank, chunk)
-        questions = [question.text for question in episode.questions]
-        return median(timed(lambda text=text: bank.search(text, k=RESULTS))[0] for text in questions * repeats)

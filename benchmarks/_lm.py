@@ -22,9 +22,7 @@ BUDGET = 120  # tokens
 Batch = list[tuple[int, ...]]  # prompts read together: one per running episode
 
 
-def measure_lm(
-    backbone_name: str, *, num_envs: int, chunks: int, max_new_tokens: int, repeats: int
-) -> dict[str, Any]:
+def measure_lm(backbone_name: str, *, num_envs: int, chunks: int, max_new_tokens: int, repeats: int) -> dict[str, Any]:
     """Median tokens per second of both, and their ratio.
 
     The rollout counts everything: environment, prompts, sampling, codec, bank and exam. The bare side generates for

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.manager import MemoryManager
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
+from memgym.memory.operations import Operation
 from memgym.replay import ReplayPolicy
 from memgym.rollout import Decision, Trajectory, rollout
 
@@ -32,10 +33,24 @@ class _Scribe(ReplayPolicy):
         decisions = super().act(observations, episodes)
         tokenizer = self.student.backbone.tokenizer
         for observation, decision in zip(observations, decisions, strict=True):
-            text = self.student.codec.render(decision.operations)
+            operations = decision.operations
+            if self.student.style == "quote":
+                operations = quote_lines(operations, observation["chunk"])
+            text = self.student.codec.render(operations)
             completion = tokenizer(text, add_special_tokens=False)["input_ids"]
             self.examples.append(Example(self.student.prompt_ids(observation), [*completion, tokenizer.eos_token_id]))
         return decisions
+
+
+def quote_lines(operations: Sequence[Operation], chunk: str) -> tuple[Operation, ...]:
+    """The operations, with inserts that copy a line of the chunk written as quotes of it."""
+    numbers = {line: number for number, line in enumerate(chunk.split("\n"), start=1)}
+    return tuple(
+        replace(operation, text="", quote=numbers[operation.text])
+        if operation.kind == "insert" and operation.text in numbers
+        else operation
+        for operation in operations
+    )
 
 
 def examples_from(env: MemoryVectorEnv, student: MemoryManager, teacher: Sequence[Trajectory]) -> list[Example]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from agents.prompts import manager_full, manager_terse
+from agents.prompts import manager_full, manager_quote, manager_terse
 from agents.prompts.chat import chat_ids
 from memgym.envs.spaces import Observation
 from memgym.memory.codecs import Codec, MemoryR1Codec
 from memgym.memory.operations import STORES, Store
 
-STYLES = {"full": manager_full, "terse": manager_terse}
+STYLES = {"full": manager_full, "terse": manager_terse, "quote": manager_quote}
 
 
 def render_manager_prompt(
@@ -28,7 +28,7 @@ def render_manager_prompt(
         observation: Fields as in ``memgym.envs.memory.MemoryEnv``.
         codec: How operations are to be written.
         style: "full" explains everything, for models that follow instructions; "terse" says as little as possible,
-            for small models that are fine-tuned on it.
+            for small models that are fine-tuned on it; "quote" numbers the lines of the chunk, to be kept by number.
         search: Whether to offer searching.
 
     Raises:

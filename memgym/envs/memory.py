@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import gymnasium
@@ -114,6 +114,7 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     | entry_id | Discrete(2^31) | entry of update and delete; ignored for core |
     | timestamp | Unicode(64) | ISO 8601; "" takes the chunk's |
     | k | Discrete(101) | results of search |
+    | quote | Discrete(65) | insert: store this line of the chunk, from 1, instead of text; 0 = none |
 
     `memgym.Operation` objects are accepted in place of the dicts, and `TextActionWrapper` takes raw model text. An
     operation that cannot be carried out (unknown id, wrong store, over budget, exact duplicate, ...) changes nothing,
@@ -302,8 +303,19 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
             reason = f"only {self.config.max_operations} operations are carried out per step"
             return OperationResult(operation, "failed", reason, "limit")
         bank = self._running_bank()
+        if operation.kind == "insert" and operation.quote:
+            return self._apply_quote(operation, chunk)
         sources = attribute_sources(operation.text, chunk.turns) if operation.text else ()
         return bank.apply(operation, sources=sources, timestamp=chunk.timestamp)
+
+    def _apply_quote(self, operation: Operation, chunk: Chunk) -> OperationResult:
+        """Store a line of the chunk word for word: its source is known, not guessed."""
+        if not 1 <= operation.quote <= len(chunk.turns):
+            reason = f"the chunk has no line {operation.quote}, only 1 to {len(chunk.turns)}"
+            return OperationResult(operation, "failed", reason, "unknown_line")
+        turn = chunk.turns[operation.quote - 1]
+        written = replace(operation, text=turn.line)
+        return self._running_bank().apply(written, sources=(turn.id,), timestamp=chunk.timestamp)
 
     def _shown_entries(self) -> list[Entry]:
         bank, shown = self._running_bank(), self.config.shown

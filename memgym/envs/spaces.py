@@ -15,6 +15,7 @@ from memgym.memory.validation import check_arguments
 MAX_TEXT = 1 << 20  # characters; far above any chunk, so that real data never leaves its space
 MAX_ID = 1 << 31
 MAX_K = 101
+MAX_QUOTE = 65  # lines of a chunk that the action space can quote, and 0 for none
 # "invalid" is not in the space: it is what a codec makes of unreadable text, not something to choose.
 ACTION_KINDS = tuple(kind for kind in OPERATION_KINDS if kind != "invalid")
 
@@ -107,6 +108,7 @@ def action_space() -> spaces.Sequence:
                 "entry_id": spaces.Discrete(MAX_ID),
                 "timestamp": Unicode(64),
                 "k": spaces.Discrete(MAX_K),
+                "quote": spaces.Discrete(MAX_QUOTE),
             }
         )
     )
@@ -138,7 +140,7 @@ def operation_from_action(item: Operation | Mapping[str, Any]) -> Operation:
     if not isinstance(item, Mapping):
         raise TypeError(
             f"an action is a sequence of operations; got an item of type {type(item).__name__}, expected "
-            "memgym.Operation or a dict with kind, store, text, entry_id, timestamp, k"
+            "memgym.Operation or a dict with kind, store, text, entry_id, timestamp, k, quote"
         )
     try:
         operation = Operation(
@@ -148,6 +150,7 @@ def operation_from_action(item: Operation | Mapping[str, Any]) -> Operation:
             entry_id=operator.index(item["entry_id"]),
             timestamp=item["timestamp"],
             k=operator.index(item["k"]),
+            quote=operator.index(item["quote"]),
         )
     except (KeyError, IndexError, TypeError) as error:
         raise TypeError(f"operation {dict(item)!r} is not in the action space: {error!r}") from error

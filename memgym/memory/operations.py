@@ -41,6 +41,7 @@ class Operation:
     entry_id: int | None = None  # update, delete on episodic and semantic
     timestamp: str = ""  # insert, update; "" means the time of the chunk being read
     k: int = 5  # search: number of results
+    quote: int = 0  # insert: store this line of the chunk, from 1, word for word instead of ``text``; 0 = no quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +70,6 @@ FAILURE_CODES = (
     "empty_text",
     "duplicate",  # the store already holds exactly this text
     "over_budget",
+    "unknown_line",  # a quote of a line that the chunk does not have
     "limit",  # more operations or searches in one step than the environment allows
 )

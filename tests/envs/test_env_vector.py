@@ -81,12 +81,18 @@ def test_next_step_ignores_the_action_of_the_reset():
     assert (rewards[0], terminations[0]) == (0.0, False)
     assert [len(done) for done in infos["operations"]] == [0, 1]
     assert [len(entries) for entries in batch["entries"]] == [0, 1]
-    vector.step([[], []])
-    vector.step([None, None])  # both have ended, so neither action counts
+
+
+def test_next_step_does_not_even_need_the_action_of_the_reset():
+    vector = make_vector(EPISODES[0])
+    vector.reset(seed=0)
+    assert vector.step([[]])[2].tolist() == [True]
+    assert vector.step([None])[0]["progress"].tolist() == [[0, 1]]
 
 
 def test_same_step_hands_over_the_last_observation_and_its_info():
-    vector = make_vector(EPISODES[0], num_envs=2, autoreset_mode="SameStep")
+    reader = FakeReader(lambda task: "red" if task.context else "")
+    vector = make_vector(EPISODES[0], num_envs=2, autoreset_mode="SameStep", reader=reader)
     vector.reset(seed=0)
     batch, _, terminations, _, infos = vector.step([[fact("Ann has a red bicycle")], []])
     assert terminations.all()

@@ -126,7 +126,7 @@ def read_question(question: str) -> QuestionReading:
         stems=frozenset(token.stem for token in tokens),
         options=_options(lowered, text) if kind == "choice" else (),
         plural=_plural(focus, lowered),
-        stranded=_stranded(tokens),
+        stranded=_stranded(lowered),
         days=_days(text),
     )
 
@@ -176,9 +176,9 @@ def _plural(focus: Token | None, lowered: str) -> bool:
     return plain or "names" in lowered.split()
 
 
-def _stranded(tokens: tuple[Token, ...]) -> str:
-    words = [token for token in tokens if token.kind not in ".AT"]
-    return words[-1].lower if words and words[-1].kind == "I" else ""
+def _stranded(lowered: str) -> str:
+    words = _CURRENT.sub("", lowered).strip(" ?!.").split()
+    return words[-1] if words and words[-1] in lexicon.PREPOSITIONS else ""
 
 
 # --- whom and what ---

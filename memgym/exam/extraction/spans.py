@@ -33,8 +33,8 @@ _FREQUENCY = re.compile(
 # What comes after these words was so before, what comes after those is so now.
 _OLD_VALUE = re.compile(
     r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up"
-    r"|giving up|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of|dropped"
-    r"|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from"
+    r"|giving up|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of"
+    r"|dropped|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from"
     r"|swapped|traded|exchanged|over|out of|mixed (?:it|that|this|them) up with"
     r"|confused (?:it|that|this|them) with)\b"
 )

@@ -29,6 +29,7 @@ _BULLET = re.compile(r"^(?:[*•·–—-]|[0-9]{1,3}[.)])\s+(?=[+@=~?.-])")
 _CLEAR = re.compile(r"-\s*=")
 _UPDATE = re.compile(r"~\s*#?[\[(]?([0-9]{1,18})[\])]?[:.]?(?:\s+(.*))?", re.DOTALL)
 _DELETE = re.compile(r"-\s*#?[\[(]?([0-9]{1,18})[\])]?[:.]?")
+_QUOTE = re.compile(r"[1-9][0-9]{0,5}")
 _SEARCH = re.compile(r"\?(?:([+@]?)([0-9]{0,9})\s)?\s*(.*)", re.DOTALL)
 _DATED = re.compile(rf"({ISO_8601.pattern})(?:[:,]?\s+|$)")
 _MARKED = re.compile(r"-(?:\s+|$)")
@@ -40,6 +41,7 @@ class LinesCodec:
     ========================  =======================================================
     ``+ text``                insert into semantic
     ``@ text``                insert into episodic
+    ``@3``                    insert line 3 of the chunk into episodic, word for word; ``+3`` into semantic
     ``= text``                rewrite core
     ``-=``                    clear core
     ``~3 text``               rewrite entry 3, in whatever store it is
@@ -96,6 +98,8 @@ def _read_line(line: str) -> Operation:
     sign, rest = line[0], line[1:].strip()
     if _NOTHING.fullmatch(line):
         return NOOP
+    if sign in _SIGNS and _QUOTE.fullmatch(rest):
+        return Operation("insert", _SIGNS[sign], quote=int(rest))
     if sign in _SIGNS:
         return _read_write(Operation("insert", _SIGNS[sign], rest))
     if sign == "=":
@@ -121,6 +125,8 @@ def _read_write(operation: Operation) -> Operation:
 
 
 def _write_line(operation: Operation) -> str:
+    if operation.kind == "insert" and operation.quote and operation.store in _SIGN_OF:
+        return f"{_SIGN_OF[operation.store]}{operation.quote}"
     check_renderable(LinesCodec.name, operation)
     text = " ".join(line.strip() for line in _BREAK.split(operation.text) if line.strip())
     if operation.kind == "search":
@@ -130,7 +136,7 @@ def _write_line(operation: Operation) -> str:
         return _CLEAR_CORE if operation.store == "core" else f"-{operation.entry_id}"
     if operation.timestamp:
         text = f"{operation.timestamp} {text}"
-    elif _MARKED.match(text) or _DATED.match(text):
+    elif _MARKED.match(text) or _DATED.match(text) or _QUOTE.fullmatch(text):
         text = _UNDATED + text
     if operation.kind == "insert":
         return f"{_SIGN_OF[operation.store]} {text}"

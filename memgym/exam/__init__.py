@@ -1,0 +1,1 @@
+"""The exam: questions, readers that answer them from memory alone, and metrics."""

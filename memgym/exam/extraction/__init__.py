@@ -1,0 +1,1 @@
+"""How the extractive reader takes questions, memory texts and answers apart."""
