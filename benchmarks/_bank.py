@@ -48,7 +48,7 @@ def grow(episode: Episode, sizes: Sequence[int]) -> tuple[list[float], dict[int,
     seconds, searches = [], {}
     with MemoryBank(budget=UNLIMITED) as bank:
         for number, chunk in enumerate(episode.chunks, start=1):
-            seconds.append(timed(lambda chunk=chunk: _store_chunk(bank, chunk))[0])
+            seconds.append(timed(partial(_store_chunk, bank, chunk))[0])
             if number in sizes:
                 calls = [partial(bank.search, question.text, k=RESULTS) for question in episode.questions]
                 searches[number] = median(timed(call)[0] for call in calls)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 
 from agents.baselines.append_all import AppendAll
+from memgym.envs.memory import MemoryEnv
 from memgym.envs.spaces import unbatch
+from memgym.envs.vector import MemoryVectorEnv
 from memgym.exam.exam import Exam, ExamResult, Paper
 
 ENV = "memgym:memgym/Dialogue-v0"
@@ -35,29 +37,36 @@ class TimedExam:
 
 def measure_envs(*, num_envs: int, chunks: int, repeats: int) -> dict[str, Any]:
     """Steps per second of one environment and of ``num_envs`` in lockstep, by turns on the same episodes."""
-    dialogue = {"chunks": chunks}
-    scalar = gymnasium.make(ENV, dialogue=dialogue)
-    vector = gymnasium.make_vec(ENV, num_envs=num_envs, dialogue=dialogue)
-    exam = scalar.unwrapped.exam = TimedExam(scalar.unwrapped.exam)
-    vector.exam = TimedExam(vector.exam)
+    scalar, exam = _make(chunks)
+    vector = cast(MemoryVectorEnv, gymnasium.make_vec(ENV, num_envs=num_envs, dialogue={"chunks": chunks}))
+    vector_exam = TimedExam(vector.exam)
+    vector.exam = cast(Exam, vector_exam)
     seconds: dict[str, list[float]] = {"scalar": [], "vector": []}
     for number in range(repeats):
         episodes = list(range(number * num_envs, (number + 1) * num_envs))
         seconds["scalar"].append(sum(sum(step_seconds(scalar, exam, episode)) for episode in episodes))
-        seconds["vector"].append(_vector_seconds(vector, episodes))
-    steps = num_envs * chunks
+        seconds["vector"].append(_vector_seconds(vector, vector_exam, episodes))
     scalar.close()
     vector.close()
     return {
-        "scalar_steps_per_s": steps / median(seconds["scalar"]),
-        "vector_steps_per_s": steps / median(seconds["vector"]),
+        "scalar_steps_per_s": num_envs * chunks / median(seconds["scalar"]),
+        "vector_steps_per_s": num_envs * chunks / median(seconds["vector"]),
         "num_envs": num_envs,
         "chunks": chunks,
         "exam_questions_per_s": exam.questions / exam.seconds,
     }
 
 
-def step_seconds(env: gymnasium.Env, exam: TimedExam, episode: int) -> list[float]:
+def _make(chunks: int) -> tuple[gymnasium.Env[Any, Any], TimedExam]:
+    """An environment as users make it, and its exam."""
+    env = gymnasium.make(ENV, dialogue={"chunks": chunks})
+    inner = cast(MemoryEnv, env.unwrapped)
+    exam = TimedExam(inner.exam)
+    inner.exam = cast(Exam, exam)
+    return env, exam
+
+
+def step_seconds(env: gymnasium.Env[Any, Any], exam: TimedExam, episode: int) -> list[float]:
     """Seconds of each step of an episode, without its exam."""
     policy, seconds, finished = AppendAll(), [], False
     observation, _ = env.reset(options={"episode": episode})
@@ -69,24 +78,23 @@ def step_seconds(env: gymnasium.Env, exam: TimedExam, episode: int) -> list[floa
     return seconds
 
 
-def _vector_seconds(env: gymnasium.vector.VectorEnv, episodes: Sequence[int]) -> float:
+def _vector_seconds(env: MemoryVectorEnv, exam: TimedExam, episodes: Sequence[int]) -> float:
     """Seconds of all steps of equally long episodes in lockstep, without their exam."""
     policy, seconds, finished = AppendAll(), 0.0, False
     observations, _ = env.reset(options={"episodes": list(episodes)})
     while not finished:
         singles = [unbatch(observations, index) for index in range(env.num_envs)]
         actions = [decision.operations for decision in policy.act(singles, episodes)]
-        start, examined = time.perf_counter(), env.exam.seconds
+        start, examined = time.perf_counter(), exam.seconds
         observations, _, terminations, _, _ = env.step(actions)
-        seconds += time.perf_counter() - start - (env.exam.seconds - examined)
+        seconds += time.perf_counter() - start - (exam.seconds - examined)
         finished = bool(terminations.all())
     return seconds
 
 
 def grow(chunks: int) -> list[float]:
     """Seconds of each step of one episode of ``chunks`` chunks."""
-    env = gymnasium.make(ENV, dialogue={"chunks": chunks})
-    exam = env.unwrapped.exam = TimedExam(env.unwrapped.exam)
+    env, exam = _make(chunks)
     seconds = step_seconds(env, exam, 0)
     env.close()
     return seconds

@@ -84,7 +84,7 @@ def _generate(backbone: Backbone, batch: Batch, max_new_tokens: int) -> int:
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch])
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        output = model.generate(
+        output = model.generate(  # type: ignore[operator]  # what stub files make of a module's attributes
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=max_new_tokens,

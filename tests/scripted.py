@@ -31,7 +31,9 @@ def make_episode(*chunks: Sequence[str], questions: Sequence[Question] = (), id_
 
 def make_question(text: str, answer: str, *evidence: str, **fields: Any) -> Question:
     """Its id is its text."""
-    return Question(**{"id": text, "text": text, "answers": (answer,), "category": "any", "evidence": evidence, **fields})
+    return Question(
+        **{"id": text, "text": text, "answers": (answer,), "category": "any", "evidence": evidence, **fields}
+    )
 
 
 def tea_story(id_: str = "story", days: int = 3) -> Episode:
@@ -53,7 +55,9 @@ def make_env(*episodes: Episode, **config: Any) -> MemoryEnv:
     return MemoryEnv(EpisodeList("scripted", episodes), **config)
 
 
-def make_vector(*episodes: Episode, num_envs: int = 1, autoreset_mode: str = "NextStep", **config: Any) -> MemoryVectorEnv:
+def make_vector(
+    *episodes: Episode, num_envs: int = 1, autoreset_mode: str = "NextStep", **config: Any
+) -> MemoryVectorEnv:
     """A vector environment over these episodes."""
     return MemoryVectorEnv(make_env(*episodes, **config), num_envs, autoreset_mode)
 

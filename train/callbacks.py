@@ -48,8 +48,9 @@ class MetricsFile(TrainerCallback):
         """Keep the rows up to the step that training starts from."""
         if state.is_world_process_zero:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            rows = read_metrics(self.path) if self.path.exists() else []
-            kept = [json.dumps(row) + "\n" for row in rows if 0 < row["step"] <= state.global_step]
+            resumed = state.global_step > 0 and self.path.exists()
+            rows = read_metrics(self.path) if resumed else []
+            kept = [json.dumps(row) + "\n" for row in rows if row["step"] <= state.global_step]
             self.path.write_text("".join(kept), encoding="utf-8")
 
     def on_log(

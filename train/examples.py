@@ -9,7 +9,7 @@ from agents.manager import MemoryManager
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.memory.operations import Operation
-from memgym.replay import ReplayPolicy
+from memgym.replay import ReplayPolicy, recorded_episode
 from memgym.rollout import Decision, Trajectory, rollout
 
 
@@ -57,8 +57,12 @@ def examples_from(env: MemoryVectorEnv, student: MemoryManager, teacher: Sequenc
     """Replay the teacher's operations in the student's environment; every step becomes one example.
 
     The teacher may have seen more than the student does (its ``env_overrides``); the prompts are the student's.
+
+    Raises:
+        ValueError: The trajectories are not of this environment's episodes.
     """
     examples: list[Example] = []
     for trajectory in teacher:
+        recorded_episode(env.task, trajectory)
         rollout(env, _Scribe(trajectory, student, examples), [trajectory.episode])
     return examples

@@ -76,7 +76,7 @@ def load_settings(kind: type[Settings], argv: Sequence[str], description: str) -
         raise SystemExit(f"{description}\n\n--config FILE.yaml, then any of\n" + "\n".join(_keys(kind)))
     try:
         return _build(kind, _merged(kind, argv), "")
-    except (ValueError, OSError, yaml.YAMLError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
@@ -92,13 +92,21 @@ def _merged(kind: type, argv: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--{key} has no value")
         text = inline if separator else arguments.pop(0)
         if key == "config":
-            loaded = yaml.safe_load(Path(text).read_text(encoding="utf-8")) or {}
+            loaded = _read_yaml(Path(text).read_text(encoding="utf-8"), text) or {}
             if not isinstance(loaded, dict):
                 raise ValueError(f"{text}: expected a mapping of settings")
             _update(values, loaded)
         else:
-            _update(values, _nested(key.split("."), yaml.safe_load(text)))
+            _update(values, _nested(key.split("."), _read_yaml(text, option)))
     return values
+
+
+def _read_yaml(text: str, source: str) -> Any:
+    """YAML, whose own errors fill several lines and do not say where the text came from."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:

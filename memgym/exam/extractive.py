@@ -17,6 +17,8 @@ from memgym.exam.reader import ABSTENTION, ReadingTask
 _SEARCHED = 6  # statements searched for spans
 _TIE = 0.9  # statements this close to the best are told apart by time
 _LATER = 0.05  # what each place in that order costs
+_FLOOR = 0.15  # coverage granted to every statement when the reader must answer
+_SAME_PERSON = 0.8  # least share of "about the person" for a statement to change a value
 _UPDATES = 4  # changes of one value that are followed
 _LISTED = 5  # parts of an answer to "What hobbies ...?"
 
@@ -44,11 +46,20 @@ class ExtractiveReader:
         loose_dates: leave weekdays and counted weeks relative ("The Sunday before 25 May 2023"), as LoCoMo's golds do;
             else they become days ("21 May 2023").
         window: longest context it is given, in lexical tokens.
+
+    Raises:
+        ValueError: ``min_coverage`` or ``window`` out of range.
     """
 
     min_coverage: float = 0.38
     loose_dates: bool = False
     window: int = 1_000_000  # lexical tokens
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.min_coverage <= 1.0:
+            raise ValueError(f"min_coverage={self.min_coverage}: expected a share in [0, 1]")
+        if self.window < 1:
+            raise ValueError(f"window={self.window}: expected at least 1 lexical token")
 
     @property
     def name(self) -> str:
@@ -68,7 +79,7 @@ class ExtractiveReader:
             replaced, reading, statements = self._before(reading, statements)
             if replaced:
                 return replaced
-        found = search(reading, statements, 0.0 if self.min_coverage else 0.15)
+        found = search(reading, statements, 0.0 if self.min_coverage else _FLOOR)
         if not found or found[0].coverage < self.min_coverage:
             return ""
         if reading.kind in ("yes_no", "choice"):
@@ -106,7 +117,7 @@ class ExtractiveReader:
         self, reading: QuestionReading, statements: list[Statement]
     ) -> tuple[str, QuestionReading, list[Statement]]:
         """For "before Y": what the statement that brings Y calls outdated, else ask for the value of that time."""
-        brings = [s for s in statements if s.sentence.stems >= reading.excluded]
+        brings = [s for s in statements if _mentioned(reading, s, reading.excluded)]
         if not brings:
             return "", reading, statements
         change = min(brings, key=lambda statement: statement.told)
@@ -124,9 +135,9 @@ class ExtractiveReader:
             return answer
         for _ in range(_UPDATES):
             value = frozenset(token.stem for token in tokenise(answer.text) if token.kind in "wN#V")
-            newer = [s for s in statements if s.told > answer.evidence.statement.told and s.sentence.stems >= value]
+            newer = [s for s in statements if s.told > answer.evidence.statement.told]
             change = next((update for s in newer if (update := self._change(reading, s, answer, value))), None)
-            if change is None or not value:
+            if change is None:
                 break
             answer = change
         return answer
@@ -135,13 +146,21 @@ class ExtractiveReader:
         self, reading: QuestionReading, statement: Statement, answer: _Answer, value: frozenset[str]
     ) -> _Answer | None:
         """What a statement replaces the answer by; None when it does not call the answer outdated."""
-        sentence = statement.sentence
-        at = tuple(index for index, token in enumerate(sentence.tokens) if token.stem in value)
-        if not at or not is_outdated(sentence, sentence.tokens[at[0]].start) or about(reading, sentence, at) < 0.8:
+        at = _mentioned(reading, statement, value)
+        if not at or not is_outdated(statement.sentence, statement.sentence.tokens[at[0]].start):
             return None
         evidence = Evidence(statement, at, answer.evidence.score, answer.evidence.coverage)
         spans = self._answers(replace(reading, excluded=value), [statement], [evidence])
         return next((span for span in spans if not span.outdated), None)
+
+
+def _mentioned(reading: QuestionReading, statement: Statement, value: frozenset[str]) -> tuple[int, ...]:
+    """Tokens of a value in a statement about the person asked for; empty where the statement does not hold it."""
+    sentence = statement.sentence
+    if not value or not value <= sentence.stems:
+        return ()
+    at = tuple(index for index, token in enumerate(sentence.tokens) if token.stem in value)
+    return at if about(reading, sentence, at) >= _SAME_PERSON else ()
 
 
 def _meant(reading: QuestionReading, statements: list[Statement]) -> tuple[QuestionReading, list[Statement]]:

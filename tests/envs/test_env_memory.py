@@ -238,7 +238,12 @@ def spoil(value):
 
 
 def test_spoiling_what_was_returned_changes_nothing_that_comes_after():
-    script = [[fact("red bicycle"), fact("red bicycle")], [SEARCH], [Operation("update", "core", "Ann")], [fact("Moss")]]
+    script = [
+        [fact("red bicycle"), fact("red bicycle")],
+        [SEARCH],
+        [Operation("update", "core", "Ann")],
+        [fact("Moss")],
+    ]
     clean, spoilt = make_env(tea_story(), question_visible=True), make_env(tea_story(), question_visible=True)
     kept = [clean.reset(seed=1)]
     returned = spoilt.reset(seed=1)

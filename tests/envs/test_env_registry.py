@@ -44,7 +44,9 @@ def test_check_env_has_nothing_to_say(env_id, kwargs):
 
 
 @every_env
-@pytest.mark.parametrize("settings", [{"budget": 20}, {"question_visible": True, "show": "relevant", "reward": "mem_alpha"}])
+@pytest.mark.parametrize(
+    "settings", [{"budget": 20}, {"question_visible": True, "show": "relevant", "reward": "mem_alpha"}]
+)
 def test_check_env_has_nothing_to_say_under_other_settings(env_id, kwargs, settings):
     check_env(gymnasium.make(env_id, **kwargs, **settings).unwrapped)
 

@@ -16,7 +16,10 @@ SECRETS = (QUESTION, ANSWER, CATEGORY, EVIDENCE, QUESTION_ID, GOLD)
 def marked_episode() -> Episode:
     """Two questions and three chunks; whatever the exam alone may know bears a mark, turn ids included."""
     chunks = [
-        Chunk(index, tuple(Turn(f"{EVIDENCE}{index}-{i}", "Ann", f"Tea number {index} {i}.", "2024-05-01") for i in range(2)))
+        Chunk(
+            index,
+            tuple(Turn(f"{EVIDENCE}{index}-{i}", "Ann", f"Tea number {index} {i}.", "2024-05-01") for i in range(2)),
+        )
         for index in range(3)
     ]
     questions = [
@@ -62,11 +65,13 @@ def prompts(observations: list[dict], *, search: bool = False) -> list[str]:
     texts = []
     for observation in observations:
         for codec in CODECS.values():
-            if search and codec.name == "memory_r1":
-                continue  # it has no search
             for style in manager.STYLES.values():
-                stores = manager.usable_stores(observation, codec)
-                texts.append(style.system_text(codec, stores, search=search) + style.user_text(observation))
+                try:
+                    system = style.system_text(codec, manager.usable_stores(observation, codec), search=search)
+                except ValueError:
+                    continue  # a style that does not know the codec, a codec that has no search
+                texts.append(system + style.user_text(observation))
+    assert len(texts) >= len(manager.STYLES) * len(observations)
     return texts
 
 

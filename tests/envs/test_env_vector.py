@@ -107,7 +107,9 @@ def test_disabled_waits_until_the_ended_ones_are_reset():
     vector = make_vector(*EPISODES, num_envs=2, autoreset_mode="Disabled")
     vector.reset(options={"episodes": [0, 2]})
     assert vector.step([[], []])[2].tolist() == [True, False]
-    with pytest.raises(gymnasium.error.ResetNeeded, match="environment 0 has ended and autoreset is disabled: pass None"):
+    with pytest.raises(
+        gymnasium.error.ResetNeeded, match="environment 0 has ended and autoreset is disabled: pass None"
+    ):
         vector.step([[], []])
     batch, rewards, terminations, _, infos = vector.step([None, []])
     assert (batch["chunk"][0], rewards[0]) == ("", 0.0)

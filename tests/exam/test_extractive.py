@@ -240,6 +240,19 @@ def test_the_name_tells_readers_apart_that_answer_differently():
     assert len({ExtractiveReader().name, ExtractiveReader(0.0).name, ExtractiveReader(loose_dates=True).name}) == 3
 
 
+@pytest.mark.parametrize("options", [{"min_coverage": 1.1}, {"min_coverage": -0.1}, {"window": 0}])
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        ExtractiveReader(**options)
+
+
+def test_the_value_before_a_change_is_that_of_the_person_asked_for():
+    texts = ("Ana lives in Rome.", "2023-01-01"), ("Mara lives in Lund.", "2023-02-01"), ("Ana lives in Oslo.", DAY)
+    other = ("Mara: I left Lund and now live in Oslo.", "2023-03-01")
+    assert ask("Where did Ana live before Oslo?", *texts, other) == "Rome"
+    assert ask("Where did Mara live before Oslo?", *texts, other) == "Lund"
+
+
 PIECES = [
     *(
         "What",

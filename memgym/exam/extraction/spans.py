@@ -34,9 +34,9 @@ _FREQUENCY = re.compile(
 _OLD_VALUE = re.compile(
     r"\b(?:used to(?: be)?|no longer|instead of|rather than|not|isn't|wasn't|don't|doesn't|stopped|quit|gave up"
     r"|giving up|bored of|sick of|tired of|done with|lost interest in|went off|goodbye|moved on from|the idea of"
-    r"|dropped|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken|pushed out|from"
-    r"|swapped|traded|exchanged|over|out of|mixed (?:it|that|this|them) up with"
-    r"|confused (?:it|that|this|them) with)\b"
+    r"|dropped|left|leaving|former|formerly|previous|previously|old|sold|replaced|replacing|overtook|overtaken"
+    r"|pushed out|from|swapped|traded|exchanged|over|out of"
+    r"|(?:mixed (?:it|that|this|them) up|confused (?:it|that|this|them)) with)\b"
 )
 _NEW_VALUE = re.compile(
     r"\b(?:now|but|to|into|for|with|new|became|become|becoming|started|took up|got|joined|bought|picked|began"

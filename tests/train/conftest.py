@@ -1,0 +1,77 @@
+"""Tiny runs of the trainers. What a trainer changes in its process is put back after each test."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers.utils import logging
+from trl import GRPOTrainer
+from trl.trainer import utils as trl_utils
+
+from agents.backbone import LoraSettings, add_adapter
+
+
+@pytest.fixture(autouse=True)
+def whole_process(monkeypatch):
+    """Trainers prepare the device, set the global seed and the log level: theirs to do in a program, not in a test."""
+    monkeypatch.setattr(trl_utils, "_use_triton", trl_utils._use_triton)
+    threads, verbosity, state = torch.get_num_threads(), logging.get_verbosity(), torch.random.get_rng_state()
+    yield
+    torch.set_num_threads(threads)
+    logging.set_verbosity(verbosity)
+    torch.random.set_rng_state(state)
+
+
+@pytest.fixture
+def policy(own_backbone):
+    """A fresh tiny Llama with a trainable adapter that already does something."""
+    add_adapter(own_backbone, "default", LoraSettings(rank=4, alpha=8))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in own_backbone.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05, generator=generator)
+    return own_backbone
+
+
+class RecordingTrainer(GRPOTrainer):
+    """Keeps the batches that TRL trains on, as it made them from the rollouts."""
+
+    def __init__(self, *args, **kwargs):
+        self.batches: list[dict[str, torch.Tensor]] = []
+        super().__init__(*args, **kwargs)
+
+    def _generate_and_score_completions(self, inputs):
+        self.batches.append(super()._generate_and_score_completions(inputs))
+        return self.batches[-1]
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    """TRL's trainer over some rollouts, set up as train.grpo does it."""
+    from datasets import Dataset
+
+    from train.grpo import GRPOSettings, trainer_arguments
+    from train.rollouts import grid_prompts
+
+    def make(rollouts, *, episodes_per_step=1, steps=1, micro_batch_size=None, **options) -> RecordingTrainer:
+        rows = episodes_per_step * rollouts.slots * rollouts.group_size
+        settings = GRPOSettings(
+            output_dir=str(tmp_path / "trl"),
+            max_steps=steps,
+            group_size=rollouts.group_size,
+            turns_per_trajectory=rollouts.slots,
+            episodes_per_step=episodes_per_step,
+            micro_batch_size=micro_batch_size or rows,
+            grpo={"save_strategy": "no", **options},
+        )
+        return RecordingTrainer(
+            model=rollouts.manager.backbone.model,
+            reward_funcs=rollouts.turn_reward,
+            args=trainer_arguments(settings),
+            train_dataset=Dataset.from_dict({"prompt": grid_prompts(range(episodes_per_step * steps), rollouts.slots)}),
+            processing_class=rollouts.manager.backbone.tokenizer,
+            rollout_func=rollouts,
+        )
+
+    return make

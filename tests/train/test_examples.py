@@ -1,0 +1,113 @@
+import pytest
+
+from agents import make_agent
+from agents.manager import MemoryManager
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.memory.codecs import get_codec
+from memgym.memory.operations import Operation
+from memgym.replay import ReplayPolicy
+from memgym.rollout import rollout
+from memgym.tasks.procedural import DialogueGenerator
+from memgym.tasks.task import ProceduralTask
+from tests.scripted import Scripted, fact, make_vector, tea_story
+from train.examples import examples_from
+
+STORIES = (tea_story("s0"), tea_story("s1", days=2))
+
+
+class Notebook(ReplayPolicy):
+    """Replays, and keeps the observations it was shown."""
+
+    def __init__(self, trajectory):
+        super().__init__(trajectory)
+        self.observations = []
+
+    def act(self, observations, episodes):
+        self.observations += observations
+        return super().act(observations, episodes)
+
+
+def labels(student, example):
+    return student.backbone.tokenizer.decode(example.completion_ids)
+
+
+@pytest.fixture
+def student(tiny_backbone):
+    return MemoryManager(tiny_backbone)
+
+
+def oracle_trajectories(env):
+    oracle = make_agent("oracle", task=env.task)
+    teacher_env = make_vector(*STORIES, **oracle.env_overrides)
+    return rollout(teacher_env, oracle, range(len(STORIES)))
+
+
+def test_every_step_of_the_teacher_is_one_example(student):
+    env = make_vector(*STORIES)
+    assert len(examples_from(env, student, oracle_trajectories(env))) == 3 + 2
+
+
+def test_completions_are_the_teachers_operations_in_the_students_codec_and_the_end_token(student):
+    script = ([fact("The bicycle is red."), Operation("update", "core", "Ann, of Bern.")], [], [Operation("delete", entry_id=1)])
+    teacher = rollout(make_vector(*STORIES), Scripted(*script), [0])
+    examples = examples_from(make_vector(*STORIES), student, teacher)
+    assert [labels(student, example) for example in examples] == [
+        "+ The bicycle is red.\n= Ann, of Bern.<|im_end|>",
+        ".<|im_end|>",
+        "-1<|im_end|>",
+    ]
+    assert all(example.completion_ids[-1] == student.backbone.tokenizer.eos_token_id for example in examples)
+
+
+@pytest.mark.parametrize("codec", ["lines", "mem_alpha", "memory_r1"])
+def test_what_the_student_is_taught_means_what_the_teacher_did(tiny_backbone, codec):
+    student = MemoryManager(tiny_backbone, codec=codec)
+    store = "semantic" if codec == "memory_r1" else "episodic"
+    script = ([Operation("insert", store, "Ann: I bought a red bicycle in Bern.")], [], [])
+    teacher = rollout(make_vector(*STORIES), Scripted(*script), [0])
+    for example, step in zip(examples_from(make_vector(*STORIES), student, teacher), teacher[0].steps, strict=True):
+        text = tiny_backbone.tokenizer.decode(example.completion_ids, skip_special_tokens=True)
+        parsed = [operation for operation in get_codec(codec).parse(text) if operation.kind != "noop"]
+        assert [(o.kind, o.text) for o in parsed] == [(o.kind, o.text) for o in step.decision.operations]
+
+
+def test_prompts_are_those_of_the_students_environment_not_of_the_teachers(student):
+    """The oracle is shown all it holds; this student one entry per store, and it has less room."""
+    env = make_vector(*STORIES, shown=1, budget=60)
+    teacher = oracle_trajectories(env)
+    examples = examples_from(env, student, teacher)
+    expected = []
+    for trajectory in teacher:
+        notebook = Notebook(trajectory)
+        rollout(make_vector(*STORIES, shown=1, budget=60), notebook, [trajectory.episode])
+        expected += [student.prompt_ids(observation) for observation in notebook.observations]
+    assert [example.prompt_ids for example in examples] == expected
+    prompts = [student.backbone.tokenizer.decode(example.prompt_ids) for example in examples]
+    assert all("Room: " in prompt for prompt in prompts)
+
+
+def test_a_teacher_that_saw_more_can_teach_a_student_that_sees_one_entry(student):
+    generator = DialogueGenerator(chunks=4, turns_per_chunk=4, questions=8, verbosity="short")
+    task = ProceduralTask(generator, name="dialogue")
+    oracle = make_agent("oracle", task=task)
+    teacher = rollout(_over(task, **oracle.env_overrides), oracle, [0, 1])
+    shown = _over(task, shown=1)
+    examples = examples_from(shown, student, teacher)
+    assert len(examples) == 8
+    stored = [step.tokens["total"] for trajectory in teacher for step in trajectory.steps]
+    assert stored[3] > stored[0] > 0
+    for example, step in zip(examples, [step for trajectory in teacher for step in trajectory.steps], strict=True):
+        expected = get_codec("lines").render(step.decision.operations)
+        assert labels(student, example) == expected + "<|im_end|>"
+
+
+def test_a_teacher_of_other_episodes_is_refused(student):
+    teacher = rollout(make_vector(tea_story("elsewhere")), Scripted([], [], []), [0])
+    with pytest.raises(ValueError, match="episode 0 of this environment is 's0', the record is of 'elsewhere'"):
+        examples_from(make_vector(*STORIES), student, teacher)
+
+
+def _over(task, **settings) -> MemoryVectorEnv:
+    from memgym.envs.memory import MemoryEnv
+
+    return MemoryVectorEnv(MemoryEnv(task, **settings), 2)
