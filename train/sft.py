@@ -43,6 +43,8 @@ class SFTSettings:
     agent: AgentSettings = field(default_factory=AgentSettings)
     teacher: str = "random"
     """An agent by name, or a trajectories.jsonl of the same environment."""
+    teacher_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the teacher by name, such as the oracle's ``noise``."""
     episodes: int = 64
     """Training episodes the teacher is run on."""
     first_episode: int = 0
@@ -89,7 +91,7 @@ def teacher_trajectories(settings: SFTSettings) -> list[Trajectory]:
     if settings.teacher not in AGENTS:
         return list(read_trajectories(Path(settings.teacher)))
     task = build_env(settings.env, 1).task
-    teacher = make_agent(settings.teacher, task=task)
+    teacher = make_agent(settings.teacher, task=task, **settings.teacher_kwargs)
     count = settings.episodes if task.size is None else min(settings.episodes, task.size)
     env = build_env(settings.env, min(count, 64), teacher.env_overrides)
     return rollout(env, teacher, range(settings.first_episode, settings.first_episode + count))

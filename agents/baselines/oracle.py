@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from functools import lru_cache
 
@@ -23,8 +24,21 @@ class Oracle(Agent):
     name = "oracle"
     env_overrides = SEES_EVERYTHING
 
-    def __init__(self, task: Task) -> None:
-        """Create the policy for the task of its environment."""
+    def __init__(self, task: Task, *, noise: float = 0.0, seed: int = 0) -> None:
+        """Create the policy for the task of its environment.
+
+        Args:
+            task: Where the gold evidence is read.
+            noise: Probability of deciding wrongly, per turn: an imperfect teacher for a warm start.
+            seed: Of the noise; with the episode and the turn it decides which decisions are wrong.
+
+        Raises:
+            ValueError: The noise is no probability.
+        """
+        if not 0.0 <= noise <= 1.0:
+            raise ValueError(f"oracle noise={noise}: expected a probability")
+        self.noise = noise
+        self.seed = seed
         self._episode = lru_cache(maxsize=64)(task.episode)
 
     def decide(self, observation: Observation, episode: int) -> Decision:
@@ -38,7 +52,11 @@ class Oracle(Agent):
             held = sum(count_lexical_tokens(entry["text"]) for entry in observation["entries"])
             wanted = _best_that_fit(wanted, worth, left + held)
         ids = {turn.id for turn in wanted}
-        return Decision(tuple(insert_verbatim(turn.line) for turn in chunk.turns if turn.id in ids))
+        kept = [turn for turn in chunk.turns if (turn.id in ids) != self._errs(episode, turn)]
+        return Decision(tuple(insert_verbatim(turn.line) for turn in kept))
+
+    def _errs(self, episode: int, turn: Turn) -> bool:
+        return self.noise > 0 and random.Random(f"{self.seed}:{episode}:{turn.id}").random() < self.noise
 
 
 def _worth(episode: Episode) -> Counter[str]:
