@@ -35,8 +35,9 @@ def check_arguments(operation: Operation, sources: Sequence[str], timestamp: str
         value = getattr(operation, name)
         if not isinstance(value, str):
             raise TypeError(f"operation.{name}: expected a str, got {type(value).__name__}")
-    if not isinstance(operation.k, int):
-        raise TypeError(f"operation.k: expected an int, got {type(operation.k).__name__}")
+    for name in ("k", "quote"):
+        if not isinstance(getattr(operation, name), int):
+            raise TypeError(f"operation.{name}: expected an int, got {type(getattr(operation, name)).__name__}")
     if not isinstance(operation.entry_id, int | None):
         raise TypeError(f"operation.entry_id: expected an int or None, got {type(operation.entry_id).__name__}")
     if isinstance(sources, str) or not all(isinstance(source, str) for source in sources):

@@ -27,6 +27,9 @@ FAILURES = [
     (Operation("search", text=""), "empty_text"),
     (fact("Ann has a red bicycle"), "duplicate"),
     (fact("word " * 50), "over_budget"),
+    (Operation("insert", "semantic", quote=3), "unknown_line"),
+    (Operation("insert", "semantic", quote=-1), "unknown_line"),
+    (Operation("insert", "attic", quote=1), "unknown_store"),
 ]
 
 
@@ -80,6 +83,27 @@ def test_what_is_written_keeps_the_turns_it_came_from():
     env = started()
     env.step([fact("Ann bought a red bicycle in Bern"), fact("weather was lovely again"), fact("Unrelated invention")])
     assert [entry.sources for entry in env.bank.entries()] == [("t0",), ("t1",), ()]
+
+
+def test_a_quote_keeps_a_line_of_the_chunk_word_for_word_with_its_turn_as_source():
+    env = started()
+    info = env.step([Operation("insert", "episodic", quote=2), Operation("insert", "semantic", quote=1)])[-1]
+    entries = [(entry.store, entry.text, entry.sources, entry.timestamp) for entry in env.bank.entries()]
+    assert entries == [
+        ("episodic", "Ann: Lovely weather again.", ("t1",), "2024-05-01T09:00"),
+        ("semantic", "Ann: I bought a red bicycle in Bern.", ("t0",), "2024-05-01T09:00"),
+    ]
+    assert [done["text"] for done in info["operations"]] == [text for _, text, _, _ in entries]
+
+
+def test_quotes_count_the_lines_that_are_seen_also_within_a_turn():
+    env = started(make_episode(["One.\nTwo.", "Three."]))
+    assert env.observation()["chunk"].split("\n") == ["Ann: One.", "Two.", "Ann: Three."]
+    env.step([Operation("insert", "semantic", quote=number) for number in (2, 3, 4)])
+    assert [(entry.text, entry.sources) for entry in env.bank.entries()] == [
+        ("Two.", ("t0",)),
+        ("Ann: Three.", ("t1",)),
+    ]
 
 
 def test_after_the_last_chunk_the_stream_is_empty_and_the_exam_is_held():

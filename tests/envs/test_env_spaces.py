@@ -6,7 +6,7 @@ import pytest
 from memgym.envs.spaces import ACTION_KINDS, Unicode, action_space, operations_from_action, unbatch
 from memgym.memory.operations import STORES, Operation
 
-FIELDS = {"kind": 0, "store": 2, "text": "tea", "entry_id": 7, "timestamp": "", "k": 5}
+FIELDS = {"kind": 0, "store": 2, "text": "tea", "entry_id": 7, "timestamp": "", "k": 5, "quote": 0}
 
 
 def test_unicode_holds_any_characters_up_to_its_length():
@@ -56,6 +56,7 @@ def test_every_sampled_action_is_readable():
 def test_a_dict_becomes_the_operation_it_describes():
     assert operations_from_action([FIELDS]) == [Operation("insert", "semantic", "tea", 7)]
     assert operations_from_action([{**FIELDS, "kind": np.int64(3), "k": np.int64(9)}])[0].k == 9
+    assert operations_from_action([{**FIELDS, "quote": 2}])[0].quote == 2
 
 
 def test_operations_pass_through_and_any_iterable_will_do():
@@ -84,6 +85,7 @@ def test_operations_pass_through_and_any_iterable_will_do():
         ([Operation("insert", None, "tea")], "operation.store: expected a str, got NoneType"),
         ([Operation("delete", "semantic", entry_id="1")], "operation.entry_id: expected an int or None, got str"),
         ([Operation("noop"), Operation("search", text="tea", k=1.5)], "operation.k: expected an int, got float"),
+        ([Operation("insert", "semantic", quote="3")], "operation.quote: expected an int, got str"),
     ],
 )
 def test_a_wrong_type_raises_one_clear_line(action, message):

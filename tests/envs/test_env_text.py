@@ -155,6 +155,8 @@ def expected_bank(env, info, before, chunk, step):
             fields = ("kind", "store", "text", "entry_id", "timestamp", "k")
             operation = Operation(**{name: done[name] for name in fields})
             sources = attribute_sources(operation.text, chunk.turns) if operation.text else ()
+            if done["quote"]:
+                sources = (chunk.turns[done["quote"] - 1].id,)
             assert before.apply(operation, sources=sources, timestamp=chunk.timestamp).ok
     return before
 

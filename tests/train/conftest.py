@@ -4,22 +4,79 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers.utils import logging
 from trl import GRPOTrainer
 from trl.trainer import utils as trl_utils
 
 from agents.backbone import LoraSettings, add_adapter
+from train.callbacks import read_metrics
 
 
-@pytest.fixture(autouse=True)
-def whole_process(monkeypatch):
+TINY_RUN = (
+    *("--backbone.name", "tiny-llama", "--lora.rank", "4", "--lora.alpha", "8", "--agent.max_new_tokens", "8"),
+    *("--env.kwargs", "{budget: 60, dialogue: {chunks: 2, turns_per_chunk: 2, questions: 2, verbosity: short}}"),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def whole_process():
     """Trainers prepare the device, set the global seed and the log level: theirs to do in a program, not in a test."""
-    monkeypatch.setattr(trl_utils, "_use_triton", trl_utils._use_triton)
     threads, verbosity, state = torch.get_num_threads(), logging.get_verbosity(), torch.random.get_rng_state()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trl_utils, "_use_triton", trl_utils._use_triton)
+        yield
     torch.set_num_threads(threads)
     logging.set_verbosity(verbosity)
     torch.random.set_rng_state(state)
+
+
+@pytest.fixture(scope="session")
+def tiny_run():
+    """Command-line arguments that all tiny trainings share."""
+    return list(TINY_RUN)
+
+
+class PowerCut(Exception):
+    """The machine went down."""
+
+
+@pytest.fixture(scope="session")
+def run_until_power_cut():
+    """Run a trainer's ``main`` and have it fail when ``after`` steps are done."""
+
+    def run(trainer_module, argv, *, after):
+        class Failing(trainer_module.MetricsFile):
+            def on_step_begin(self, args, state, control, **kwargs):
+                if state.global_step == after:
+                    raise PowerCut
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
+            patch.setattr(trainer_module, "MetricsFile", Failing)
+            trainer_module.main(argv)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def adapter_weights():
+    """Tensors of an adapter folder by name."""
+
+    def read(folder):
+        return load_file(folder / "adapter_model.safetensors")
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def comparable_metrics():
+    """Rows of a run's metrics.jsonl without what depends on the clock or sums up one process only."""
+
+    def read(folder):
+        rows = [row for row in read_metrics(folder / "metrics.jsonl") if "train_runtime" not in row]
+        return [{key: value for key, value in row.items() if key != "step_time"} for row in rows]
+
+    return read
 
 
 @pytest.fixture
