@@ -8,8 +8,10 @@ from agents.backbone import Backbone, active_adapter
 from agents.base import Agent
 from agents.generation import generate
 from agents.prompts.manager import render_manager_prompt
+from agents.quoting import read_quotes, write_quotes
 from memgym.envs.spaces import Observation
 from memgym.memory.codecs import get_codec
+from memgym.memory.operations import Operation
 from memgym.rollout import Decision
 
 
@@ -34,7 +36,7 @@ class MemoryManager(Agent):
             backbone: Model and tokenizer, shared with any other agent.
             adapter: The LoRA adapter to act with; None acts with the bare backbone.
             codec: How operations are written; a name in ``memgym.memory.CODECS``.
-            style: Prompt style: "full", "terse", or "quote", which has lines of the chunk kept by their number.
+            style: Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words.
             max_new_tokens: Longest reply.
             temperature: 0 is greedy.
             seed: Of the sampling. The n-th call of ``act`` since ``reseed`` samples with a seed of its own.
@@ -58,6 +60,16 @@ class MemoryManager(Agent):
         """The tokens the model reads for an observation."""
         return render_manager_prompt(self.backbone.tokenizer, observation, self.codec, self.style)
 
+    def read(self, reply: str, observation: Observation) -> list[Operation]:
+        """The operations of a reply to ``observation``."""
+        return read_quotes(reply, observation["chunk"]) if self.style == "quote" else self.codec.parse(reply)
+
+    def write(self, operations: Sequence[Operation], observation: Observation) -> str:
+        """The reply to ``observation`` that asks for ``operations``."""
+        if self.style == "quote":
+            return write_quotes(operations, observation["chunk"])
+        return self.codec.render(operations)
+
     def act(self, observations: Sequence[Observation], episodes: Sequence[int]) -> list[Decision]:
         """One batched generation for all observations."""
         prompts = [self.prompt_ids(observation) for observation in observations]
@@ -72,13 +84,13 @@ class MemoryManager(Agent):
             )
         return [
             Decision(
-                operations=tuple(self.codec.parse(generation.text)),
+                operations=tuple(self.read(generation.text, observation)),
                 text=generation.text,
                 prompt_ids=generation.prompt_ids,
                 completion_ids=generation.completion_ids,
                 truncated=generation.truncated,
             )
-            for generation in generations
+            for generation, observation in zip(generations, observations, strict=True)
         ]
 
     def _next_seed(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
@@ -89,25 +89,29 @@ class HeldOutEvaluation(TrainerCallback):
         """
         self.evaluate = evaluate
         self.every = every
-        self.trainer: Any = None  # set once the trainer exists, which logs the figures everywhere it logs
+        self.trainer: Trainer | None = None  # set once it exists; it logs the figures everywhere it logs
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """The curve starts with the untrained policy."""
         if state.global_step == 0:
-            self._run()
+            self._run(control)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluate at every N-th step and at the last one."""
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
-            self._run()
+            self._run(control)
 
-    def _run(self) -> None:
-        figures = {f"eval_{name}": value for name, value in self.evaluate().items()}
-        self.trainer.log(figures)
+    def _run(self, control: TrainerControl) -> None:
+        """Log a row of its own: neither taking the step's figures along nor standing in for the step's log."""
+        if self.trainer is None:
+            raise ValueError("HeldOutEvaluation has no trainer: set its attribute `trainer` before training starts")
+        due = control.should_log
+        Trainer.log(self.trainer, {f"eval_{name}": value for name, value in self.evaluate().items()})
+        control.should_log = due
 
 
 class Watchdog(TrainerCallback):

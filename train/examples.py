@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agents.manager import MemoryManager
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
-from memgym.memory.operations import Operation
 from memgym.replay import ReplayPolicy, recorded_episode
 from memgym.rollout import Decision, Trajectory, rollout
 
@@ -33,24 +32,10 @@ class _Scribe(ReplayPolicy):
         decisions = super().act(observations, episodes)
         tokenizer = self.student.backbone.tokenizer
         for observation, decision in zip(observations, decisions, strict=True):
-            operations = decision.operations
-            if self.student.style == "quote":
-                operations = quote_lines(operations, observation["chunk"])
-            text = self.student.codec.render(operations)
+            text = self.student.write(decision.operations, observation)
             completion = tokenizer(text, add_special_tokens=False)["input_ids"]
             self.examples.append(Example(self.student.prompt_ids(observation), [*completion, tokenizer.eos_token_id]))
         return decisions
-
-
-def quote_lines(operations: Sequence[Operation], chunk: str) -> tuple[Operation, ...]:
-    """The operations, with inserts that copy a line of the chunk written as quotes of it."""
-    numbers = {line: number for number, line in enumerate(chunk.split("\n"), start=1)}
-    return tuple(
-        replace(operation, text="", quote=numbers[operation.text])
-        if operation.kind == "insert" and operation.text in numbers
-        else operation
-        for operation in operations
-    )
 
 
 def examples_from(env: MemoryVectorEnv, student: MemoryManager, teacher: Sequence[Trajectory]) -> list[Example]:

@@ -55,7 +55,7 @@ class AgentSettings:
 
     codec: str = "lines"
     style: str = "terse"
-    """Prompt style: "full", "terse", or "quote", which has lines of the chunk kept by their number."""
+    """Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words."""
     max_new_tokens: int = 96
     temperature: float = 1.0
     """Of the rollouts; evaluations are greedy."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import torch
+from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 
 from agents.backbone import Backbone, LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
@@ -40,6 +42,11 @@ def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
     for parameter in loaded.model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(dtype)
+    if isinstance(loaded.model, PeftModel):
+        # A trainer that resumes has PEFT load the checkpoint's adapter, which would turn 16-bit weights into float32.
+        loaded.model.load_adapter = partial(  # type: ignore[method-assign]
+            loaded.model.load_adapter, autocast_adapter_dtype=False
+        )
     return loaded
 
 

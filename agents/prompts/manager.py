@@ -28,7 +28,7 @@ def render_manager_prompt(
         observation: Fields as in ``memgym.envs.memory.MemoryEnv``.
         codec: How operations are to be written.
         style: "full" explains everything, for models that follow instructions; "terse" says as little as possible,
-            for small models that are fine-tuned on it; "quote" numbers the lines of the chunk, to be kept by number.
+            for small models that are fine-tuned on it; "quote" has lines kept by their first words.
         search: Whether to offer searching.
 
     Raises:

@@ -1,8 +1,4 @@
-"""The Memory Manager's prompt for quoting: lines are numbered, and kept word for word by their number.
-
-A reply takes two or three tokens per entry and cannot misspell a name, so that a small model spends all it learns on
-the question of what is worth keeping.
-"""
+"""The Memory Manager's prompt for keeping lines by their first words (``agents.quoting``)."""
 
 from __future__ import annotations
 
@@ -11,24 +7,23 @@ from collections.abc import Sequence
 from memgym.envs.spaces import Observation
 from memgym.memory.codecs import Codec
 
-TASK = "Keep the lines that may be asked about later: @ and the line's number, one per row. Nothing to keep: ."
+TASK = "Which lines may be asked about later? Reply with their first words, one per row, or . for none."
 
 
 def system_text(codec: Codec, stores: Sequence[str], *, search: bool) -> str:
     """The part that is the same for every observation.
 
     Raises:
-        ValueError: The codec cannot write a quote, or searching is to be offered.
+        ValueError: Searching is to be offered, which this format has no words for.
     """
-    if codec.name != "lines" or search:
-        raise ValueError(f"prompt style 'quote' goes with codec 'lines' and without search, not with {codec.name!r}")
+    if search:
+        raise ValueError("prompt style 'quote' cannot search: choose 'terse' or 'full'")
     return TASK
 
 
 def user_text(observation: Observation) -> str:
-    """The room left, the entries shown, and the numbered lines of the chunk."""
+    """The room left, the entries shown, and the chunk."""
     room = int(observation["budget_left"][-1])
     lines = [f"Room: {room}"] if room >= 0 else []
     lines += [f"- {entry['text']}" for entry in observation["entries"]]
-    lines += [f"{number} {line}" for number, line in enumerate(observation["chunk"].split("\n"), start=1)]
-    return "\n".join(lines)
+    return "\n".join([*lines, observation["chunk"]])

@@ -85,34 +85,14 @@ def test_the_wrapper_is_part_of_the_spec():
 # --- any text at all ---
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates and NUL included
-SHARDS = st.sampled_from(
-    [
-        *("<tool_call>", "</tool_call>", '{"name": "new_memory_insert", "arguments": ', '{"memory_type": "core"'),
-        *(
-            '"content": "red bicycle"',
-            '"memory_id": 1',
-            '"memory_id": -1',
-            '{"memory": [',
-            '{"event": "ADD", "text": "',
-        ),
-        *('{"event": "UPDATE", "id": 1, "text": ', '{"event": "DELETE", "id": ', '"', "'", "\\", "}", "]}", ",", ": "),
-        *(
-            "\n+ ",
-            "\n@ 2024-05-08 ",
-            "\n= ",
-            "\n~1 ",
-            "\n-1",
-            "\n-=",
-            "\n-99",
-            "\n? ",
-            "\n.",
-            "\n?@9 tea",
-            "done",
-            "```",
-        ),
-        *("1e999", "NaN", "1e308", "9" * 25, "null", "[" * 30, "\\ud83d", "<think>", "</think>", "word " * 30, "tea"),
-    ]
-)
+SHARDS = st.sampled_from([
+    "<tool_call>", "</tool_call>", '{"name": "new_memory_insert", "arguments": ', '{"memory_type": "core"',
+    '"content": "red bicycle"', '"memory_id": 1', '"memory_id": -1', '{"memory": [', '{"event": "ADD", "text": "',
+    '{"event": "UPDATE", "id": 1, "text": ', '{"event": "DELETE", "id": ', '"', "'", "\\", "}", "]}", ",", ": ",
+    "\n+ ", "\n@ 2024-05-08 ", "\n= ", "\n~1 ", "\n-1", "\n-=", "\n-99", "\n? ", "\n.", "\n?@9 tea", "\n@1", "\n+77",
+    "done", "```", "1e999", "NaN", "1e308", "9" * 25, "null", "[" * 30, "\\ud83d", "<think>", "</think>",
+    "word " * 30, "tea",
+])  # fmt: skip
 TEXT = st.sampled_from(["tea", "red bicycle", "Ann bought a red bicycle", "", "\0", "a\nb"]) | ANY_TEXT
 OPERATIONS = st.builds(
     Operation,

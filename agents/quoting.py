@@ -1,0 +1,68 @@
+"""Keeping lines of a chunk by their first words: a reply format for very small models.
+
+A reply names each line it keeps by the words it opens with, one line per row, or is "." to keep nothing. The entry is
+the line word for word. That costs a few tokens per entry and cannot misspell a name, so that a small model spends what
+it learns on the question of what is worth keeping. Naming by words rather than by number matters: a model with 135M
+parameters relates words to topics readily, and numbers to lines hardly at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memgym.memory.operations import Operation
+
+MIN_WORDS = 3  # fewer say too little of what a line is about
+NOTHING = "."
+
+
+def read_quotes(reply: str, chunk: str) -> list[Operation]:
+    """The operations a reply asks for; a row that opens no line of the chunk becomes an invalid operation."""
+    rows = [row.strip() for row in reply.split("\n") if row.strip()]
+    if not rows or rows == [NOTHING]:
+        return [Operation("noop")]
+    openings = [_body(line).lower() for line in chunk.split("\n")]
+    return [_read_row(row, openings) for row in rows]
+
+
+def _read_row(row: str, openings: Sequence[str]) -> Operation:
+    for number, opening in enumerate(openings, start=1):
+        if opening.startswith(row.lower()):
+            return Operation("insert", "episodic", quote=number)
+    return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
+
+
+def write_quotes(operations: Sequence[Operation], chunk: str) -> str:
+    """The reply that keeps the lines which ``operations`` copy or quote; the inverse of ``read_quotes``.
+
+    Raises:
+        ValueError: An operation does something else than keeping a line of the chunk.
+    """
+    lines = chunk.split("\n")
+    rows = [_opening(lines, _line_number(operation, lines)) for operation in operations if operation.kind != "noop"]
+    return "\n".join(rows) or NOTHING
+
+
+def _line_number(operation: Operation, lines: Sequence[str]) -> int:
+    if operation.kind == "insert" and operation.quote:
+        return operation.quote
+    if operation.kind == "insert" and operation.text in lines:
+        return lines.index(operation.text) + 1
+    raise ValueError(f"prompt style 'quote' can only keep lines of the chunk, not {operation.kind} {operation.text!r}")
+
+
+def _opening(lines: Sequence[str], number: int) -> str:
+    """The fewest first words, but at least MIN_WORDS, that no line before opens with."""
+    body = _body(lines[number - 1])
+    words = body.split(" ")
+    for count in range(min(MIN_WORDS, len(words)), len(words)):
+        opening = " ".join(words[:count])
+        if not any(_body(line).lower().startswith(opening.lower()) for line in lines[: number - 1]):
+            return opening
+    return body
+
+
+def _body(line: str) -> str:
+    """A line without its speaker."""
+    speaker, separator, said = line.partition(": ")
+    return said if separator and " " not in speaker.strip() else line
