@@ -101,7 +101,7 @@ _TIME_WORDS = frozenset(_TIMES.split())
 
 
 def _names_a_time(text: str) -> bool:
-    return any(character.isdigit() for character in text) or bool(_TIME_WORDS & set(text.lower().split()))
+    return any(character.isdigit() for character in text) or bool(_TIME_WORDS & content_words(text))
 
 
 def content_term(judge: ContentJudge = rule_judge) -> StepTerm:

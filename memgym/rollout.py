@@ -135,7 +135,10 @@ def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) ->
     running = list(range(len(episodes)))
     while running:
         observations = [env.envs[number].observation() for number in running]
-        decisions = dict(zip(running, policy.act(observations, [episodes[n] for n in running]), strict=True))
+        acted = policy.act(observations, [episodes[n] for n in running])
+        if len(acted) != len(running):
+            raise ValueError(f"policy {policy.name!r} gave {len(acted)} decisions for {len(running)} observations")
+        decisions = dict(zip(running, acted, strict=True))
         chunks = {n: int(o["progress"][0]) for n, o in zip(running, observations, strict=True)}
         results = env.advance({number: decision.operations for number, decision in decisions.items()})
         for number, result in results.items():

@@ -86,7 +86,12 @@ class HeldOutEvaluation(TrainerCallback):
         Args:
             evaluate: Runs the evaluation on all processes and gives metrics by name.
             every: Steps between evaluations.
+
+        Raises:
+            ValueError: ``every`` is less than 1.
         """
+        if every < 1:
+            raise ValueError(f"eval_every={every}: expected at least 1")
         self.evaluate = evaluate
         self.every = every
         self.trainer: Trainer | None = None  # set once it exists; it logs the figures everywhere it logs

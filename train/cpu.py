@@ -21,7 +21,7 @@ def score_trained_positions_only() -> None:
 
     On devices without Triton, TRL scores every position and masks the prompt's afterwards, so that compilers which
     specialise on shapes need not recompile. A CPU has no such compiler; with prompts four times as long as the
-    replies and 49k rows of vocabulary, most of a step would go into positions that no loss sees. The result is the same.
+    replies and 49k rows of vocabulary, most of a step would go into positions that no loss sees. The loss is the same.
 
     Raises:
         ValueError: TRL has changed in a way this does not fit.

@@ -80,7 +80,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     add("--codec", default="lines")
     add("--style", default="terse")
     add("--max-new-tokens", type=int, default=96)
-    add("--seed", type=int, default=0, help="written to the manifest; managers answer greedily")
+    add("--temperature", type=float, default=0.0, help="of managers; 0 is greedy, 1 the policy as GRPO trains it")
+    add("--seed", type=int, default=0, help="of managers that sample")
     add("--compare", nargs=2, action="append", metavar=("A", "B"), default=[], help="paired difference A - B")
     add("--output", default="runs/evaluate")
     config = parser.parse_args(argv).config
@@ -123,7 +124,7 @@ class Models:
         return backbone, label
 
     def reader(self, spec: str) -> str | Reader:
-        """ "extractive" or a language model as reader."""
+        """A reader by name, or a language model as reader."""
         if spec in READERS:
             return spec
         from agents.answerer import AnswerAgent
@@ -139,7 +140,8 @@ class Models:
         if name != "manager":
             return label or name, make_agent(name, task=env.task)
         backbone, adapter_name = self.get(self.backbone, adapter or None)
-        options = {"codec": arguments.codec, "style": arguments.style, "max_new_tokens": arguments.max_new_tokens}
+        options = {"codec": arguments.codec, "style": arguments.style, "max_new_tokens": arguments.max_new_tokens,
+            "temperature": arguments.temperature, "seed": arguments.seed}
         agent = make_agent(name, task=env.task, backbone=backbone, adapter=adapter_name, **options)
         return label or name, agent
 
@@ -203,7 +205,7 @@ def _episodes(arguments: argparse.Namespace, env: MemoryVectorEnv) -> range:
 def _manifest(
     arguments: argparse.Namespace, env_id: str, kwargs: dict[str, Any], env: MemoryVectorEnv, label: str, wall: float
 ) -> Manifest:
-    options = ("backbone", "dtype", "codec", "style", "max_new_tokens", "agents", "episodes", "first_episode")
+    options = ("backbone", "dtype", "codec", "style", "max_new_tokens", "temperature", "agents", "episodes", "first_episode")
     return Manifest(
         command="python -m train.evaluate " + " ".join(sys.argv[1:]),
         env=env_id,

@@ -60,6 +60,8 @@ class GRPOSettings:
     eval_env: dict[str, Any] = field(default_factory=dict)
     """Changes to ``env.kwargs`` for the held-out episodes, such as ``split: validation``."""
     eval_episodes: int = 16
+    eval_temperature: float = 0.0
+    """Of the held-out episodes: 0 is greedy; the rollouts' own temperature shows the policy as it is trained."""
     eval_every: int = 20
     save_every: int = 50
     report_to: str = "none"
@@ -78,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     rollouts = GridRollouts(
         env, manager, group_size=settings.group_size, slots=settings.turns_per_trajectory, seed=settings.seed
     )
-    held_out = HeldOut(settings.env, settings.eval_env, settings.eval_episodes, manager)
+    held_out = HeldOut(settings.env, settings.eval_env, settings.eval_episodes, settings.eval_temperature, manager)
     evaluation = HeldOutEvaluation(held_out, settings.eval_every)
     if not isinstance(backbone.model, PeftModel):
         raise SystemExit("error: GRPO trains a LoRA adapter; none was made")

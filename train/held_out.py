@@ -20,12 +20,28 @@ from train.setup import build_env
 
 
 class HeldOut:
-    """Grades a policy greedily on the first N held-out episodes, beside floor and ceiling."""
+    """Grades a policy on the first N held-out episodes, beside floor and ceiling."""
 
     def __init__(
-        self, env: EnvSettings, changes: Mapping[str, Any], episodes: int, manager: MemoryManager
+        self,
+        env: EnvSettings,
+        changes: Mapping[str, Any],
+        episodes: int,
+        temperature: float,
+        manager: MemoryManager,
     ) -> None:
-        """Create the evaluation; floor and ceiling are measured once, on first use."""
+        """Create the evaluation; floor and ceiling are measured once, on first use.
+
+        Args:
+            env: The training environment.
+            changes: Keyword arguments that make it the held-out one.
+            episodes: How many, from the first.
+            temperature: 0 grades the greedy policy; otherwise it samples, with the same seed every time.
+            manager: The policy being trained.
+        """
+        self.temperature = temperature
+        if episodes < 1:
+            raise ValueError(f"eval_episodes={episodes}: expected at least 1")
         self.settings, self.changes = env, changes
         state = PartialState()
         probe = build_env(env, 1, changes)
@@ -38,7 +54,8 @@ class HeldOut:
 
     def __call__(self) -> dict[str, float]:
         """Score, floor, ceiling and normalised score; the same on every process."""
-        temperature, self.manager.temperature = self.manager.temperature, 0.0
+        temperature, self.manager.temperature = self.manager.temperature, self.temperature
+        self.manager.reseed(0)
         try:
             scores = self._scores(self.manager, self.env)
         finally:

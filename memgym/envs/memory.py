@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import gymnasium
@@ -21,7 +22,11 @@ from memgym.rewards import EpisodeOutcome, Recipe, StepOutcome, get_recipe
 from memgym.tasks.episode import Chunk, Episode
 from memgym.tasks.task import Task
 
-READERS = {"extractive": ExtractiveReader}
+READERS: dict[str, Callable[[], Reader]] = {
+    "extractive": ExtractiveReader,
+    # For exams that only ask what the stream holds, with golds in its own words, as LoCoMo's categories 1 to 4 do.
+    "extractive_open": partial(ExtractiveReader, min_coverage=0.0, loose_dates=True),
+}
 
 Shown = Literal["recent", "relevant"]
 Action = Sequence[Operation | Mapping[str, Any]]

@@ -1,8 +1,8 @@
 """Dates in running text, relative ones resolved against the time they were written.
 
-A known day is "7 May 2023", a known month "June 2023", and a vague time stays vague, but anchored: "The week before 9
-June 2023". Every mention also has the loose form in which the golds of LoCoMo leave weekdays and counted weeks: "The
-Sunday before 25 May 2023".
+A known day is "7 May 2021", a known month "June 2021", and a vague time stays vague, but anchored: "The week before 9
+June 2021". Every mention also has the loose form in which the golds of LoCoMo leave weekdays and counted weeks: "The
+Sunday before 25 May 2021".
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Handler = Callable[[re.Match[str], date], _Resolved]
 
 
 def format_day(day: date) -> str:
-    """``7 May 2023``."""
+    """``7 May 2021``."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 

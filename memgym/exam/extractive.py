@@ -43,8 +43,8 @@ class ExtractiveReader:
     Args:
         min_coverage: share of the question's words that a sentence about the right person must hold, in [0, 1];
             below, the reader abstains. 0 answers whenever it can, for exams without unanswerable questions.
-        loose_dates: leave weekdays and counted weeks relative ("The Sunday before 25 May 2023"), as LoCoMo's golds do;
-            else they become days ("21 May 2023").
+        loose_dates: leave weekdays and counted weeks relative ("The Sunday before 25 May 2021"), as LoCoMo's golds do;
+            else they become days ("23 May 2021").
         window: longest context it is given, in lexical tokens.
 
     Raises:

@@ -10,9 +10,9 @@ from memgym.exam import metrics
 from memgym.exam.metrics import METRICS, score
 
 ABSTAIN = "No information available"
-ME_TIME = "by carving out some me-time each day for activities like running, reading, or playing the violin"
-COUNSELOR = "Likely no; though she likes reading, she wants to be a counselor"
-FOUR = "pottery, camping, painting, swimming"
+TEA_TIME = "by setting out some tea-time each week for pastimes like swimming, drawing, or mending the kite"
+GARDENER = "Likely no; though she likes sailing, she hopes to be a gardener"
+FOUR = "archery, baking, chess, diving"
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ FOUR = "pottery, camping, painting, swimming"
         ("The Cat, and the hat!", "cat hat", "cat and hat"),
         ("10,000 dollars", "10000 dollars", "10000 dollars"),
         ("2022-05-07", "20220507", "20220507"),
-        ("Dr. Seuss's", "dr seusss", "dr seusss"),
+        ("Dr. Novak's", "dr novaks", "dr novaks"),
         ("rock-and-roll", "rockandroll", "rockandroll"),
         ("U.S.A.", "usa", "usa"),
         ("A and an and THE", "", "and and"),
@@ -36,14 +36,14 @@ def test_normalisation(text, locomo, squad):
 @pytest.mark.parametrize(
     ("prediction", "gold", "locomo", "set_f1", "squad"),
     [
-        ("She researched adoption agencies", "Adoption agencies", 0.666667, 0.666667, 0.666667),
-        ("7 May 2023", "The sunday before 25 May 2023", 0.5, 0.444444, 0.5),
-        ("Running, reading and playing the violin", ME_TIME, 0.421053, 0.454545, 0.4),
+        ("She visited pottery galleries", "Pottery galleries", 0.666667, 0.666667, 0.666667),
+        ("4 March 2021", "The monday before 19 March 2021", 0.5, 0.444444, 0.5),
+        ("Swimming, drawing and mending the kite", TEA_TIME, 0.421053, 0.454545, 0.4),
         ("painting", "paintings", 1.0, 0, 0),
         ("University", "universe", 1.0, 0, 0),
         ("She went hiking", "hike", 0.5, 0, 0),
         ("cats cats dog", "cat dog dog", 0.666667, 0.5, 0.333333),
-        ("Likely no", COUNSELOR, 0.307692, 0.153846, 0.307692),
+        ("Likely no", GARDENER, 0.307692, 0.153846, 0.307692),
         ("the", "the", 0, 1.0, 1.0),
         ("", "x", 0, 0, 0),
         ("", "", 0, 0, 1.0),
@@ -59,11 +59,11 @@ def test_f1_variants_differ(prediction, gold, locomo, set_f1, squad):
 @pytest.mark.parametrize(
     ("prediction", "gold", "multi", "plain"),
     [
-        ("pottery, camping, painting", FOUR, 0.75, 0.857143),
-        ("pottery camping painting swimming", FOUR, 0.4, 1.0),
-        ("painting, pottery", "pottery, painting", 1.0, 1.0),
-        ("pottery", "pottery, camping", 0.5, 0.666667),
-        ("pottery, camping, hiking, skiing", "pottery, camping", 1.0, 0.666667),
+        ("archery, baking, chess", FOUR, 0.75, 0.857143),
+        ("archery baking chess diving", FOUR, 0.4, 1.0),
+        ("chess, archery", "archery, chess", 1.0, 1.0),
+        ("archery", "archery, baking", 0.5, 0.666667),
+        ("archery, baking, rowing, skiing", "archery, baking", 1.0, 0.666667),
         ("Yes, 3 kids", "3", 0.666667, 0.5),
     ],
 )
@@ -73,8 +73,8 @@ def test_locomo_category_1_scores_lists_part_by_part(prediction, gold, multi, pl
 
 
 def test_locomo_category_3_cuts_the_gold_at_the_semicolon():
-    assert score("locomo_3", "Likely no", [COUNSELOR]) == 1.0
-    assert score("locomo_3", COUNSELOR, [COUNSELOR]) < 1.0
+    assert score("locomo_3", "Likely no", [GARDENER]) == 1.0
+    assert score("locomo_3", GARDENER, [GARDENER]) < 1.0
 
 
 @pytest.mark.parametrize("metric", ["locomo_5", "abstain"])
@@ -128,13 +128,13 @@ def test_drqa_f1_gives_no_credit_for_a_diluted_yes_or_no(prediction, gold, expec
 
 
 BLEU = [
-    ("adoption agencies", "Adoption agencies", 1.0),
-    ("She researched adoption agencies", "Adoption agencies", 0.5),
-    ("agencies", "Adoption agencies", 0.367879),
-    ("7 may 2023", "The sunday before 25 May 2023", 0.245253),
+    ("pottery galleries", "Pottery galleries", 1.0),
+    ("She visited pottery galleries", "Pottery galleries", 0.5),
+    ("galleries", "Pottery galleries", 0.367879),
+    ("4 march 2021", "The monday before 19 March 2021", 0.245253),
     ("the the the the", "the cat", 0.25),
-    ("zebra", "adoption agencies", 0),
-    ("", "adoption agencies", 0),
+    ("zebra", "pottery galleries", 0),
+    ("", "pottery galleries", 0),
 ]
 
 

@@ -78,12 +78,28 @@ def test_only_the_first_process_writes(tmp_path):
 # --- Held-out evaluation ---------------------------------------------------------------------------------------------
 
 
+class FakeTrainer:
+    """As much of a trainer as ``Trainer.log`` needs; like the real one it takes the step's log for done."""
+
+    def __init__(self):
+        self.args = SimpleNamespace(include_num_input_tokens_seen="no")
+        self.state = state_at(0)
+        self.control = TrainerControl()
+        self.callback_handler = self
+        self.logged = []
+
+    def on_log(self, args, state, control, logs):
+        self.logged.append(logs)
+        control.should_log = False
+        return control
+
+
 @pytest.fixture
 def held_out():
-    """A callback over scores 0, 1, 2, ... and what it logged."""
+    """A callback over scores 0, 1, 2, ..."""
     scores = iter(range(100))
     evaluation = HeldOutEvaluation(lambda: {"score": next(scores), "floor": 0.0}, every=4)
-    evaluation.trainer = SimpleNamespace(logged=[], log=lambda figures: evaluation.trainer.logged.append(figures))
+    evaluation.trainer = FakeTrainer()
     return evaluation
 
 
@@ -95,12 +111,25 @@ def test_the_curve_has_the_untrained_policy_every_nth_step_and_the_last(held_out
         call(held_out, "on_step_end", step)
         steps += [step] * (len(held_out.trainer.logged) - before)
     assert steps == [0, 4, 8, 10]
-    assert held_out.trainer.logged == [{"eval_score": score, "eval_floor": 0.0} for score in range(4)]
+    assert [logs["eval_score"] for logs in held_out.trainer.logged] == [0, 1, 2, 3]
+    assert all(logs["eval_floor"] == 0.0 for logs in held_out.trainer.logged)
+
+
+def test_an_evaluation_does_not_swallow_the_steps_own_log(held_out):
+    held_out.trainer.control.should_log = True
+    held_out.on_step_end(None, state_at(4), held_out.trainer.control)
+    assert len(held_out.trainer.logged) == 1
+    assert held_out.trainer.control.should_log is True
 
 
 def test_a_resumed_run_does_not_grade_its_checkpoint_again(held_out):
     call(held_out, "on_train_begin", 4)
     assert held_out.trainer.logged == []
+
+
+def test_an_evaluation_without_a_trainer_says_what_is_missing():
+    with pytest.raises(ValueError, match="set its attribute `trainer`"):
+        call(HeldOutEvaluation(dict, every=1), "on_train_begin", 0)
 
 
 # --- Watchdog --------------------------------------------------------------------------------------------------------

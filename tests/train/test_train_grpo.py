@@ -14,7 +14,7 @@ from train.setup import build_env
 
 CONFIGS = Path(grpo.__file__).parent / "configs"
 SMALL = ["--group_size", "4", "--turns_per_trajectory", "2", "--episodes_per_step", "2", "--micro_batch_size", "8"]
-RUN = [*SMALL, "--learning_rate", "1e-2", "--eval_env", "{split: validation}", "--eval_episodes", "2", "--eval_every", "2"]
+RUN = [*SMALL, "--learning_rate", "1e-3", "--eval_env", "{split: validation}", "--eval_episodes", "2", "--eval_every", "2"]
 
 
 def arguments(tiny_run, folder, *more):
@@ -42,9 +42,13 @@ def test_every_step_logs_the_reward_its_terms_by_name_and_what_went_wrong(finish
             assert 0 <= row[share] <= 1
         assert row["memory_tokens"] <= 60
         assert row["terms/correctness"] == row["score"]
+        assert {"loss", "grad_norm", "learning_rate", "step_time"} <= row.keys()
+        assert not any(key.startswith("eval_") for key in row)
+        # All turns are trained, as K is the number of chunks; only searches make an episode longer than that.
         expected = row["score"] - 0.1 * sum(row[f"terms/{t}"] for t in ("failed", "unsupported", "unjustified_delete"))
-        assert row["reward"] == pytest.approx(expected, abs=1e-6)  # every turn is trained: K is the number of chunks
-    assert any(row["grad_norm"] > 0 for row in read_metrics(finished / "metrics.jsonl") if "grad_norm" in row)
+        assert row["reward"] == pytest.approx(expected, abs=0.02)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    assert any(row["grad_norm"] > 0 for row in rows[2:])  # or the tests of resuming would see nothing
 
 
 def test_held_out_scores_stand_between_floor_and_ceiling_in_the_same_file(finished):
@@ -61,11 +65,12 @@ def test_the_curve_is_drawn(finished):
 def test_the_manifest_says_how_the_run_was_made(finished):
     manifest = Manifest.read(finished)
     assert (manifest.env, manifest.agent, manifest.seed) == ("memgym/Dialogue-v0", "manager", 0)
-    assert (manifest.reader, manifest.reward, manifest.budget["total"]) == ("extractive", "memgym", 60)
+    assert manifest.reader.startswith("extractive")
+    assert (manifest.reward, manifest.budget["total"]) == ("memgym", 60)
     assert manifest.env_kwargs["dialogue"]["chunks"] == 2
     settings = manifest.extra["settings"]
-    assert (settings["group_size"], settings["learning_rate"], settings["eval_every"]) == (4, 0.01, 2)
-    assert {"trl", "torch", "memgym"} <= set(manifest.versions) | {"memgym"}
+    assert (settings["group_size"], settings["learning_rate"], settings["eval_every"]) == (4, 0.001, 2)
+    assert {"python", "torch", "transformers", "trl", "peft"} <= set(manifest.versions)
 
 
 def test_the_adapter_is_the_last_checkpoints_and_changes_the_model(finished, adapter_weights):

@@ -1,0 +1,96 @@
+"""train -> agents -> memgym, and never the other way; the gym imports without torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FORBIDDEN = {
+    "memgym": {"agents", "train", "benchmarks", "tests", "torch", "transformers", "trl", "peft", "accelerate"},
+    "agents": {"train", "benchmarks", "tests", "trl"},
+    "train": {"benchmarks", "tests"},
+}
+HEAVY = ("torch", "transformers", "trl", "peft", "matplotlib", "nltk", "yaml", "datasets", "pandas", "scipy")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Top-level packages of every import, wherever it stands, by statement or by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in ("import_module", "__import__", "find_spec"):
+                yield str(node.args[0].value).partition(".")[0]
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_file_imports_from_a_layer_above_it(package):
+    assert files(package)
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(package)
+        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name in FORBIDDEN[package]
+    ]
+    assert wrong == []
+
+
+def test_the_check_sees_every_way_to_import():
+    source = "import torch.nn as n\ndef f():\n  from trl.x import y\n  import_module('agents.z')\n  __import__('peft')"
+    assert sorted(imported(ast.parse(source))) == ["agents", "peft", "torch", "trl"]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# Modules of this kind cannot be imported in the process at all.
+BLOCK = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"no {{name}} here")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_the_gym_imports_and_plays_where_none_of_the_heavy_packages_exists():
+    code = BLOCK + (
+        "import gymnasium, memgym\n"
+        "env = gymnasium.make('memgym/Dialogue-v0', dialogue={'chunks': 1, 'questions': 1, 'turns_per_chunk': 4})\n"
+        "env.reset(seed=0)\n"
+        "print(env.step([memgym.Operation('insert', 'semantic', 'tea')])[2])\n"
+    )
+    assert run(code) == "True"
+
+
+def test_importing_the_gym_pulls_in_none_of_the_heavy_packages():
+    assert run(f"import sys, memgym; print([name for name in {HEAVY!r} if name in sys.modules])") == "[]"
+
+
+def test_the_command_line_imports_none_of_them_either():
+    assert run(f"import sys, memgym.cli; print([name for name in {HEAVY!r} if name in sys.modules])") == "[]"
+
+
+def test_the_wheel_s_package_is_the_gym_alone():
+    import tomllib
+
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert config["tool"]["setuptools"]["packages"]["find"]["include"] == ["memgym*"]
+    names = {requirement.partition(">")[0] for requirement in config["project"]["dependencies"]}
+    assert len(names) < 10
+    assert not names & {"torch", "transformers", "trl", "peft", "matplotlib"}
