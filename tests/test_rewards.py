@@ -161,7 +161,9 @@ def test_the_rule_judge_asks_what_the_paper_s_judge_asks(store, text, valid):
 
 def test_content_is_the_share_of_valid_texts_and_deletes_count_as_none():
     bank = filled("Ann owns a bicycle")
-    outcome = step(fact("Ann owns a cat"), fact("Hm"), delete(1), Operation("invalid", text="Ann owns a boat"), bank=bank)
+    outcome = step(
+        fact("Ann owns a cat"), fact("Hm"), delete(1), Operation("invalid", text="Ann owns a boat"), bank=bank
+    )
     assert content_term()(outcome) == 0.25
 
 

@@ -103,9 +103,7 @@ class HeldOutEvaluation(TrainerCallback):
         if state.global_step == 0:
             self._run(control)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Evaluate at every N-th step and at the last one."""
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
             self._run(control)

@@ -33,6 +33,7 @@ from memgym.exam.reader import Reader
 from memgym.plots import plot_scores
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain
 from memgym.rollout import Trajectory, rollout
+from train.cpu import prepare_device
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     """
     started = time.monotonic()
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    prepare_device()
     models = Models(arguments.backbone, arguments.dtype)
     output = Path(arguments.output)
     results = []
@@ -140,8 +142,13 @@ class Models:
         if name != "manager":
             return label or name, make_agent(name, task=env.task)
         backbone, adapter_name = self.get(self.backbone, adapter or None)
-        options = {"codec": arguments.codec, "style": arguments.style, "max_new_tokens": arguments.max_new_tokens,
-            "temperature": arguments.temperature, "seed": arguments.seed}
+        options = {
+            "codec": arguments.codec,
+            "style": arguments.style,
+            "max_new_tokens": arguments.max_new_tokens,
+            "temperature": arguments.temperature,
+            "seed": arguments.seed,
+        }
         agent = make_agent(name, task=env.task, backbone=backbone, adapter=adapter_name, **options)
         return label or name, agent
 
@@ -205,7 +212,17 @@ def _episodes(arguments: argparse.Namespace, env: MemoryVectorEnv) -> range:
 def _manifest(
     arguments: argparse.Namespace, env_id: str, kwargs: dict[str, Any], env: MemoryVectorEnv, label: str, wall: float
 ) -> Manifest:
-    options = ("backbone", "dtype", "codec", "style", "max_new_tokens", "temperature", "agents", "episodes", "first_episode")
+    options = (
+        "backbone",
+        "dtype",
+        "codec",
+        "style",
+        "max_new_tokens",
+        "temperature",
+        "agents",
+        "episodes",
+        "first_episode",
+    )
     return Manifest(
         command="python -m train.evaluate " + " ".join(sys.argv[1:]),
         env=env_id,

@@ -27,9 +27,7 @@ def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
 class GridRollouts:
     """TRL's ``rollout_func`` over a memory environment, and the reward function that goes with it."""
 
-    def __init__(
-        self, env: MemoryVectorEnv, manager: MemoryManager, *, group_size: int, slots: int, seed: int
-    ) -> None:
+    def __init__(self, env: MemoryVectorEnv, manager: MemoryManager, *, group_size: int, slots: int, seed: int) -> None:
         """Create the rollouts of one process.
 
         Args:

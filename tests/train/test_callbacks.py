@@ -189,5 +189,8 @@ def test_the_bar_shows_the_latest_reward_and_scores_and_prints_no_log(capsys):
     bar.training_bar = SimpleNamespace(set_postfix=lambda figures: shown.append(dict(figures)))
     bar.on_log(args, state_at(1), TrainerControl(), logs={"reward": 0.5, "score": 0.25, "entropy": 3.0})
     bar.on_log(args, state_at(1), TrainerControl(), logs={"eval_score": 1, "reward": 0.75, "loss": None})
-    assert shown == [{"reward": "0.500", "score": "0.250"}, {"reward": "0.750", "score": "0.250", "eval_score": "1.000"}]
+    assert shown == [
+        {"reward": "0.500", "score": "0.250"},
+        {"reward": "0.750", "score": "0.250", "eval_score": "1.000"},
+    ]
     assert capsys.readouterr().out == ""

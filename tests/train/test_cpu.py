@@ -54,7 +54,9 @@ def assert_the_same_but_faster(trainer, batch, scored_positions, trained, positi
 
 
 def test_the_supervised_loss_and_its_gradients_are_the_same(policy, tmp_path, scored_positions):
-    examples = [Example(list(range(3, 3 + prompt)), [*range(40, 40 + reply), 2]) for prompt, reply in ((30, 4), (21, 9))]
+    examples = [
+        Example(list(range(3, 3 + prompt)), [*range(40, 40 + reply), 2]) for prompt, reply in ((30, 4), (21, 9))
+    ]
     trainer = SFTTrainer(
         model=policy.model,
         args=sft.trainer_arguments(sft.SFTSettings(output_dir=str(tmp_path), batch_size=2)),

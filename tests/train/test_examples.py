@@ -48,7 +48,11 @@ def test_every_step_of_the_teacher_is_one_example(student):
 
 
 def test_completions_are_the_teachers_operations_in_the_students_codec_and_the_end_token(student):
-    script = ([fact("The bicycle is red."), Operation("update", "core", "Ann, of Bern.")], [], [Operation("delete", entry_id=1)])
+    script = (
+        [fact("The bicycle is red."), Operation("update", "core", "Ann, of Bern.")],
+        [],
+        [Operation("delete", entry_id=1)],
+    )
     teacher = rollout(make_vector(*STORIES), Scripted(*script), [0])
     examples = examples_from(make_vector(*STORIES), student, teacher)
     assert [labels(student, example) for example in examples] == [

@@ -62,9 +62,7 @@ def stories(count=4, days=3, **settings):
 
 def at(step=0, process=0):
     """The part of a trainer that rollouts look at."""
-    return SimpleNamespace(
-        state=SimpleNamespace(global_step=step), accelerator=SimpleNamespace(process_index=process)
-    )
+    return SimpleNamespace(state=SimpleNamespace(global_step=step), accelerator=SimpleNamespace(process_index=process))
 
 
 def batch_of(episodes, slots, group_size):
@@ -78,7 +76,9 @@ def test_the_dataset_lists_every_slot_of_every_episode_in_order():
     assert grid_prompts([4, 7], 3) == ["4:0", "4:1", "4:2", "7:0", "7:1", "7:2"]
 
 
-@pytest.mark.parametrize(("episodes_per_step", "slots", "group_size", "repeats"), [(1, 2, 2, 1), (2, 3, 2, 4), (2, 1, 4, 2)])
+@pytest.mark.parametrize(
+    ("episodes_per_step", "slots", "group_size", "repeats"), [(1, 2, 2, 1), (2, 3, 2, 4), (2, 1, 4, 2)]
+)
 def test_the_order_of_trls_own_sampler_is_the_order_of_the_grid(
     tiny_backbone, episodes_per_step, slots, group_size, repeats
 ):
@@ -110,7 +110,10 @@ def test_the_group_of_a_row_is_all_trajectories_of_an_episode_at_one_turn(tiny_b
             assert pair[0][0] == 100 + episode
             turns.append(pair[0][1])
             # Rows of the episode's trajectories, in the same order in every slot.
-            assert [ids[0] - 10 for ids in returned["completion_ids"][group : group + 2]] == [start // 2, start // 2 + 1]
+            assert [ids[0] - 10 for ids in returned["completion_ids"][group : group + 2]] == [
+                start // 2,
+                start // 2 + 1,
+            ]
         assert turns == sorted(set(turns))
 
 
@@ -123,7 +126,9 @@ def test_over_the_steps_every_turn_is_drawn(tiny_backbone):
 @pytest.mark.parametrize(("rows", "multiple"), [(3, 4), (6, 4), (1, 4)])
 def test_a_batch_that_cuts_an_episode_names_the_numbers_to_change(tiny_backbone, rows, multiple):
     rollouts = GridRollouts(stories(), Player(tiny_backbone), group_size=2, slots=2, seed=0)
-    with pytest.raises(ValueError, match=rf"batch of {rows} rows .* 2 slots x 2 trajectories: make .* a multiple of {multiple}"):
+    with pytest.raises(
+        ValueError, match=rf"batch of {rows} rows .* 2 slots x 2 trajectories: make .* a multiple of {multiple}"
+    ):
         rollouts(batch_of([0, 1], 2, 2)[:rows], at())
 
 
@@ -249,7 +254,9 @@ def test_trajectories_of_a_group_differ(policy):
 
 def test_rows_hold_exactly_the_ids_that_were_read_and_sampled(policy):
     with torch.no_grad():
-        policy.model.get_output_embeddings().weight[policy.tokenizer.eos_token_id] *= 4  # some replies end by themselves
+        policy.model.get_output_embeddings().weight[policy.tokenizer.eos_token_id] *= (
+            4  # some replies end by themselves
+        )
     returned, decisions = sampled(policy, slots=3)
     assert {decision.truncated for decision in decisions} == {True, False}
     # 2 episodes x 2 trajectories act together on each of 3 chunks; the grid wants episode, turn, trajectory.
@@ -258,7 +265,9 @@ def test_rows_hold_exactly_the_ids_that_were_read_and_sampled(policy):
         assert returned["prompt_ids"][row] == list(decision.prompt_ids)
         assert returned["completion_ids"][row] == list(decision.completion_ids)
         trained = [
-            token for token, mask in zip(returned["completion_ids"][row], returned["env_mask"][row], strict=True) if mask
+            token
+            for token, mask in zip(returned["completion_ids"][row], returned["env_mask"][row], strict=True)
+            if mask
         ]
         assert policy.tokenizer.decode(trained, skip_special_tokens=True) == decision.text
         assert (trained[-1] == policy.tokenizer.eos_token_id) == (not decision.truncated)

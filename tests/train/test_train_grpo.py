@@ -14,7 +14,17 @@ from train.setup import build_env
 
 CONFIGS = Path(grpo.__file__).parent / "configs"
 SMALL = ["--group_size", "4", "--turns_per_trajectory", "2", "--episodes_per_step", "2", "--micro_batch_size", "8"]
-RUN = [*SMALL, "--learning_rate", "1e-3", "--eval_env", "{split: validation}", "--eval_episodes", "2", "--eval_every", "2"]
+RUN = [
+    *SMALL,
+    "--learning_rate",
+    "1e-3",
+    "--eval_env",
+    "{split: validation}",
+    "--eval_episodes",
+    "2",
+    "--eval_every",
+    "2",
+]
 
 
 def arguments(tiny_run, folder, *more):
@@ -54,7 +64,9 @@ def test_every_step_logs_the_reward_its_terms_by_name_and_what_went_wrong(finish
 def test_held_out_scores_stand_between_floor_and_ceiling_in_the_same_file(finished):
     rows = [row for row in read_metrics(finished / "metrics.jsonl") if "eval_score" in row]
     assert [row["step"] for row in rows] == [0, 2, 4]
-    assert {(row["eval_floor"], row["eval_ceiling"]) for row in rows} == {(rows[0]["eval_floor"], rows[0]["eval_ceiling"])}
+    assert {(row["eval_floor"], row["eval_ceiling"]) for row in rows} == {
+        (rows[0]["eval_floor"], rows[0]["eval_ceiling"])
+    }
     assert rows[0]["eval_floor"] < rows[0]["eval_ceiling"]
 
 
@@ -167,7 +179,9 @@ def test_one_generation_batch_is_one_step_is_whole_episodes():
 
 
 def test_further_fields_of_trls_config_pass_through_and_win():
-    arguments = grpo.trainer_arguments(settings_of("--grpo.beta", "0.1", "--grpo.warmup_steps=3", "--grpo.logging_steps", "2"))
+    arguments = grpo.trainer_arguments(
+        settings_of("--grpo.beta", "0.1", "--grpo.warmup_steps=3", "--grpo.logging_steps", "2")
+    )
     assert (arguments.beta, arguments.warmup_steps, arguments.logging_steps) == (0.1, 3, 2)
 
 

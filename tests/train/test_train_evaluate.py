@@ -1,0 +1,239 @@
+import json
+
+import pytest
+import yaml
+
+from agents import BASELINES
+from agents.backbone import LoraSettings, add_adapter, save_adapter
+from memgym.records import Manifest, read_trajectories
+from tests.scripted import tea_story, write_custom
+from train import evaluate
+
+DIALOGUE = "{dialogue: {chunks: 2, turns_per_chunk: 2, questions: 2, verbosity: short}}"
+MANAGER = ["--backbone", "tiny-llama", "--max-new-tokens", "4"]
+
+
+@pytest.fixture
+def stories(tmp_path):
+    """Arguments for three stories of which the extractive reader answers everything, given the evidence."""
+    path = write_custom(tmp_path / "stories.jsonl", *map(tea_story, "abc"))
+    return ["--env", "memgym/Custom-v0", "--env-kwargs", f"{{path: {path}}}", "--output", str(tmp_path / "out")]
+
+
+@pytest.fixture
+def dialogues(tmp_path):
+    return ["--env-kwargs", DIALOGUE, "--split", "test", "--output", str(tmp_path / "out")]
+
+
+def error_of(capsys, argv):
+    """What ends the program: argparse's last line, or the trainer's own."""
+    with pytest.raises(SystemExit) as raised:
+        evaluate.main(argv)
+    message = raised.value.code if isinstance(raised.value.code, str) else capsys.readouterr().err.splitlines()[-1]
+    assert "\n" not in message
+    return message
+
+
+# --- Results ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_baselines_make_one_table_a_summary_and_a_picture(dialogues, tmp_path, capsys):
+    summary = evaluate.main([*dialogues, "--budget", "60", "--episodes", "4", "--compare", "oracle", "no_memory"])
+    printed = capsys.readouterr().out
+    assert "memgym/Dialogue-v0, reader extractive, 4 episodes" in printed
+    table = printed[printed.index("agent ") :].splitlines()
+    assert [line.split()[0] for line in table[2 : 2 + len(BASELINES)]] == list(BASELINES)
+    assert table[2 + len(BASELINES)].startswith("oracle - no_memory: +")
+
+    out = tmp_path / "out"
+    assert json.loads((out / "summary.json").read_text()) == summary
+    assert summary.keys() == {"env", "reader", "episodes", "agents", "oracle_minus_no_memory", "wall_s"}
+    assert (summary["env"], summary["reader"], summary["episodes"]) == ("memgym/Dialogue-v0", "extractive", 4)
+    assert list(summary["agents"]) == list(BASELINES)
+    for figures in summary["agents"].values():
+        low, high = figures["ci95"]
+        assert low <= figures["score"] <= high
+        assert figures["episodes"] == 4
+    difference = summary["oracle_minus_no_memory"]
+    scores = {name: figures["score"] for name, figures in summary["agents"].items()}
+    assert difference["mean"] == pytest.approx(scores["oracle"] - scores["no_memory"])
+    assert difference["ci95"][0] <= difference["mean"] <= difference["ci95"][1]
+    assert (out / "scores.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_floor_and_ceiling_normalise_the_scores(stories):
+    agents = evaluate.main([*stories, "--agents", "no_memory", "append_all", "oracle"])["agents"]
+    assert {name: figures["score"] for name, figures in agents.items()} == {
+        "no_memory": 0,
+        "append_all": 1,
+        "oracle": 1,
+    }
+    assert {name: figures["normalised"] for name, figures in agents.items()} == {
+        "no_memory": 0,
+        "append_all": 1,
+        "oracle": 1,
+    }
+    (alone,) = evaluate.main([*stories, "--agents", "append_all"])["agents"].values()
+    assert alone["normalised"] is None
+
+
+def test_every_agent_leaves_its_trajectories_and_how_they_came_about(stories, tmp_path):
+    evaluate.main([*stories, "--agents", "no_memory", "rag", "--budget", "30", "--seed", "5"])
+    for name in ("no_memory", "rag"):
+        trajectories = list(read_trajectories(tmp_path / "out" / name))
+        assert [trajectory.episode_id for trajectory in trajectories] == ["a", "b", "c"]
+        manifest = Manifest.read(tmp_path / "out" / name)
+        assert (manifest.agent, manifest.env, manifest.seed) == (name, "memgym/Custom-v0", 5)
+    assert Manifest.read(tmp_path / "out" / "no_memory").budget["total"] == 30
+    assert Manifest.read(tmp_path / "out" / "rag").budget["total"] is None  # it is defined by having no budget
+
+
+def test_a_second_evaluation_replaces_the_records_of_the_first(stories, tmp_path):
+    for _ in range(2):
+        evaluate.main([*stories, "--agents", "no_memory"])
+    assert len(list(read_trajectories(tmp_path / "out" / "no_memory"))) == 3
+
+
+@pytest.mark.parametrize("num_envs", ["1", "2", "64"])
+def test_how_many_episodes_run_together_changes_nothing(stories, num_envs):
+    agents = evaluate.main([*stories, "--agents", "random", "--budget", "20", "--num-envs", num_envs])["agents"]
+    assert agents == evaluate.main([*stories, "--agents", "random", "--budget", "20"])["agents"]
+
+
+def test_a_range_of_episodes_can_be_chosen(stories, tmp_path):
+    summary = evaluate.main([*stories, "--agents", "no_memory", "--first-episode", "1", "--episodes", "1"])
+    assert summary["episodes"] == 1
+    assert summary["agents"]["no_memory"]["ci95"] is None  # one episode has no spread
+    assert [t.episode_id for t in read_trajectories(tmp_path / "out" / "no_memory")] == ["b"]
+
+
+def test_several_environments_and_readers_each_get_a_table_and_a_folder(stories, tmp_path, capsys):
+    other = ["--env", "memgym/Custom-v0", "memgym/Custom-v0", "--readers", "extractive", "tiny-llama"]
+    summary = evaluate.main([*stories, *other, "--agents", "no_memory", "oracle"])
+    assert summary.keys() == {"runs", "wall_s"}
+    assert [run["reader"] for run in summary["runs"]] == ["extractive", "tiny-llama"] * 2
+    assert capsys.readouterr().out.count("memgym/Custom-v0, reader ") == 4
+    assert summary["runs"][0] == summary["runs"][2]
+    for reader in ("extractive", "tiny-llama"):
+        folder = tmp_path / "out" / f"memgym_Custom-v0_{reader}"
+        assert (folder / "scores.png").is_file()
+        assert (folder / "oracle" / "trajectories.jsonl").is_file()
+    assert (
+        Manifest.read(tmp_path / "out" / "memgym_Custom-v0_tiny-llama" / "oracle").reader
+        == "lm(tiny-llama, no adapter)"
+    )
+
+
+# --- Managers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_and_a_trained_manager_are_compared_on_one_backbone(stories, tmp_path, policy):
+    save_adapter(policy, "default", tmp_path / "adapter.v1")
+    agents = ["--agents", "manager", f"trained=manager@{tmp_path / 'adapter.v1'}"]
+    summary = evaluate.main([*stories, *MANAGER, *agents, "--compare", "trained", "manager"])
+    assert list(summary["agents"]) == ["manager", "trained"]
+    assert "trained_minus_manager" in summary
+    texts = {
+        name: [
+            step.decision.text for trajectory in read_trajectories(tmp_path / "out" / name) for step in trajectory.steps
+        ]
+        for name in summary["agents"]
+    }
+    assert len(texts["manager"]) == len(texts["trained"]) == 9
+    assert texts["manager"] != texts["trained"]
+
+
+def test_a_backbone_is_loaded_once_and_each_adapter_once(tmp_path, monkeypatch, own_backbone):
+    add_adapter(own_backbone, "default", LoraSettings(rank=2))
+    save_adapter(own_backbone, "default", tmp_path / "a")
+    loads = []
+    original = evaluate.load_backbone
+    monkeypatch.setattr(
+        evaluate, "load_backbone", lambda name, **kwargs: loads.append(name) or original(name, **kwargs)
+    )
+    models = evaluate.Models("tiny-llama", "auto")
+    backbone, none = models.get("tiny-llama", None)
+    again, label = models.get("tiny-llama", str(tmp_path / "a"))
+    assert models.get("tiny-llama", str(tmp_path / "a")) == (backbone, label)
+    assert backbone is again
+    assert none is None
+    assert backbone.adapters == (label,)
+    assert loads == ["tiny-llama"]
+
+
+def test_an_adapter_can_read_as_well(tmp_path, own_backbone):
+    add_adapter(own_backbone, "default", LoraSettings(rank=2))
+    save_adapter(own_backbone, "default", tmp_path / "a")
+    reader = evaluate.Models("smollm2", "auto").reader(f"tiny-llama@{tmp_path / 'a'}")
+    assert reader.backbone.adapters == (reader.adapter,)
+
+
+# --- Settings --------------------------------------------------------------------------------------------------------
+
+
+def write_config(tmp_path, **values):
+    path = tmp_path / "evaluate.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return ["--config", str(path)]
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    file = write_config(tmp_path, agents=["oracle"], episodes=5, env_kwargs={"budget": 3}, compare=[["a", "b"]])
+    arguments = evaluate.parse_arguments([*file, "--episodes", "7"])
+    assert (arguments.agents, arguments.episodes, arguments.env_kwargs) == (["oracle"], 7, {"budget": 3})
+    assert arguments.compare == [["a", "b"]]
+    assert arguments.readers == ["extractive"]
+
+
+def test_an_empty_file_changes_nothing(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    arguments = evaluate.parse_arguments(["--config", str(path)])
+    assert arguments.agents == list(BASELINES)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"agent": ["oracle"]}, "unknown setting agent; expected one of "),
+        ({"agents": "oracle"}, "agents: expected a list, got 'oracle'"),
+        ({"env": "memgym/Dialogue-v0"}, "env: expected a list, got 'memgym/Dialogue-v0'"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path, capsys, values, message):
+    assert message in error_of(capsys, write_config(tmp_path, **values))
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n"])
+def test_a_broken_file_is_named(tmp_path, capsys, text):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    assert str(path) in error_of(capsys, ["--config", str(path)])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--agents", "nobody"], "agent 'nobody' is unknown; choose one of no_memory, "),
+        (["--agents", "manager@nowhere"], "no adapter in nowhere"),
+        (["--readers", "nobody"], "backbone 'nobody' is neither a folder with a model"),
+        (["--env", "memgym/Nowhere-v0"], "memgym/Nowhere-v0: "),
+        (["--budget", "-1"], "memgym/Custom-v0: "),
+        (["--env-kwargs", "{colour: red}"], "memgym/Custom-v0: "),
+        (["--episodes", "4"], "episodes 0 to 3 were asked for, the task stories has 3: change --episodes"),
+        (["--first-episode", "3"], "the task stories has 3: change --episodes or --first-episode"),
+        (["--episodes", "0"], "--episodes"),
+        (["--compare", "oracle", "nobody"], "--compare oracle nobody: both must be among the agents no_memory, "),
+        (["--agents", "oracle", "oracle"], "agent oracle is named twice"),
+    ],
+)
+def test_a_mistake_ends_with_one_line(stories, capsys, tmp_path, argv, message):
+    assert message in error_of(capsys, [*stories, *MANAGER, *argv])
+    assert not (tmp_path / "out").exists()  # and before anything was run
+
+
+@pytest.mark.parametrize(
+    "path", sorted((evaluate.CONFIGS).glob("*evaluate*.yaml")) if hasattr(evaluate, "CONFIGS") else []
+)
+def test_every_config_in_the_repository_is_understood(path):
+    assert evaluate.parse_arguments(["--config", str(path)]).agents
