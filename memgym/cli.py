@@ -185,6 +185,8 @@ def _episodes(arguments: argparse.Namespace, task: Task) -> range:
 
 def _make_policy(path: str, kwargs: dict[str, Any]) -> Policy:
     module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"--policy {path!r}: expected MODULE:CLASS of a policy")
     sys.path.insert(0, "")  # a policy may live in the folder the command is run from
     try:
         return getattr(import_module(module), name)(**kwargs)

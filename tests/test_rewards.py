@@ -244,7 +244,7 @@ def test_writing_what_the_chunk_does_not_say_is_unsupported():
 
 def test_half_of_the_words_are_support_enough():
     assert unsupported(step(fact("red bicycle purple helicopter"))) == 0.0
-    assert unsupported(step(fact("red purple helicopter"))) == 1.0
+    assert unsupported(step(fact("red bicycle purple helicopter zebra"))) == 1.0
 
 
 def test_what_a_rewrite_replaces_supports_it_and_so_does_the_old_core():
@@ -276,6 +276,8 @@ def test_a_delete_is_justified_when_a_write_of_the_step_needed_its_room():
     assert unjustified_delete(step(delete(1), fact("red bicycle Bern"), bank=bank)) == 0.0
     roomy = filled("Ines bakes bread", "Moss sleeps late", total=60)
     assert unjustified_delete(step(delete(1), fact("red bicycle Bern"), bank=roomy)) == 1.0
+    exactly = filled("Ines bakes bread", "Moss sleeps late", total=9)  # it would still fit beside the new one
+    assert unjustified_delete(step(delete(1), fact("red bicycle Bern"), bank=exactly)) == 1.0
     unwritten = filled("Ines bakes bread", "Moss sleeps late", total=6)
     assert unjustified_delete(step(delete(1), bank=unwritten)) == 1.0
 

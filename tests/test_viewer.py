@@ -34,7 +34,7 @@ Chunk 1 of 3  2024-05-01T09:00
   ~ update core: Ann cycles.
   + insert semantic #2: Zoe sails
   ! invalid  [failed: cannot read the line 'Hm']
-  memory 10 tokens, step reward -0.075
+  memory 10 tokens, step reward -0.058
 
 Chunk 2 of 3  2024-05-02T09:00
   | Ann: My sister Ines works as a baker.
@@ -52,13 +52,13 @@ Chunk 2 of 3  2024-05-02T09:00
   - delete semantic #9  [failed: there is no entry 9]
   + insert episodic #3: Ann: My sister Ines works as a baker.
   . noop
-  memory 16 tokens, step reward -0.117
+  memory 17 tokens, step reward -0.120
 
 Chunk 3 of 3  2024-05-03T09:00
   | Ann: My cat is called Moss.
   | Ann: Good night then.
   (no operation)
-  memory 16 tokens, step reward 0.500
+  memory 17 tokens, step reward 0.500
 
 Exam
   ok [any] What colour is the bicycle of Ann?
@@ -66,8 +66,8 @@ Exam
      [any] What is the cat of Ann called?
       answered 'red', expected 'Moss'; squad_f1 0.000
 
-score 0.500, return 0.308 (correctness 0.500, evidence_recall 0.500, compression 0.568)
-memory 16 of 37 tokens"""
+score 0.500, return 0.322 (correctness 0.500, evidence_recall 0.500, compression 0.630)
+memory 17 of 46 tokens"""
 
 
 class BySteps(Scripted):

@@ -23,7 +23,7 @@ import gymnasium
 import yaml
 from tqdm import tqdm
 
-from agents import BASELINES, make_agent
+from agents import AGENTS, BASELINES, make_agent
 from agents.backbone import Backbone, load_adapter, load_backbone
 from agents.base import Agent
 from memgym.envs.memory import READERS
@@ -46,12 +46,13 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     prepare_device()
     models = Models(arguments.backbone, arguments.dtype)
+    readers = {spec: models.reader(spec) for spec in arguments.readers}
     output = Path(arguments.output)
     results = []
     for env_id in arguments.env:
-        for reader in arguments.readers:
-            folder = output if len(arguments.env) * len(arguments.readers) == 1 else output / _slug(env_id, reader)
-            runs = run_agents(arguments, env_id, reader, models, folder)
+        for reader in readers:
+            folder = output if len(arguments.env) * len(readers) == 1 else output / _slug(env_id, reader)
+            runs = run_agents(arguments, env_id, readers[reader], models, folder)
             summaries = summarise_all(runs)
             print(f"\n{env_id}, reader {reader}, {len(next(iter(runs.values())))} episodes")
             print(format_table(summaries))
@@ -89,19 +90,49 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     config = parser.parse_args(argv).config
     if config is not None:
         parser.set_defaults(**_read_config(parser, config))
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    _check_names(parser, arguments)
+    return arguments
 
 
 def _read_config(parser: argparse.ArgumentParser, path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        parser.error(f"--config {path}: {error}")
-    known = {action.dest for action in parser._actions}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        parser.error(f"--config {path}: unknown setting {unknown[0]}; expected one of {', '.join(sorted(known))}")
-    return values
+        parser.error(f"--config {path}: {' '.join(str(error).split())}")
+    if not isinstance(values, dict | None):
+        parser.error(f"--config {path}: expected a mapping of settings")
+    options = {action.dest: action for action in parser._actions}
+    for key, value in (values or {}).items():
+        if key not in options:
+            parser.error(f"--config {path}: unknown setting {key}; expected one of {', '.join(sorted(options))}")
+        if options[key].nargs is not None and not isinstance(value, list):
+            parser.error(f"--config {path}: {key}: expected a list, got {value!r}")
+    return values or {}
+
+
+def _check_names(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Find what would otherwise come to light when other agents have been run already."""
+    labels = []
+    for spec in arguments.agents:
+        label, name, adapter = split_agent(spec)
+        if name not in AGENTS:
+            parser.error(f"agent {name!r} is unknown; choose one of {', '.join(AGENTS)}")
+        if adapter is not None and name != "manager":
+            parser.error(f"--agents {spec}: only the manager takes an adapter")
+        if label in labels:
+            parser.error(f"agent {label} is named twice: give one of them another name, NAME={spec}")
+        labels.append(label)
+    for pair in arguments.compare:
+        if not set(pair) <= set(labels):
+            parser.error(f"--compare {' '.join(pair)}: both must be among the agents {', '.join(labels)}")
+
+
+def split_agent(spec: str) -> tuple[str, str, str | None]:
+    """Label, name and adapter of a command-line word such as ``trained=manager@runs/grpo/adapter``."""
+    head, _, adapter = spec.partition("@")
+    label, _, name = head.rpartition("=")
+    return label or name, name, adapter or None
 
 
 class Models:
@@ -114,7 +145,13 @@ class Models:
         self._loaded: dict[str, Backbone] = {}
 
     def get(self, name: str, adapter: str | None) -> tuple[Backbone, str | None]:
-        """The backbone, and the name of the adapter in it; loads what is missing."""
+        """The backbone, and the name of the adapter in it; loads what is missing, or ends the program with one line."""
+        try:
+            return self._get(name, adapter)
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"error: {error}") from error
+
+    def _get(self, name: str, adapter: str | None) -> tuple[Backbone, str | None]:
         if name not in self._loaded:
             self._loaded[name] = load_backbone(name, dtype=self.dtype)
         backbone = self._loaded[name]
@@ -136,12 +173,11 @@ class Models:
         return AnswerAgent(backbone, adapter=label)
 
     def agent(self, spec: str, env: MemoryVectorEnv, arguments: argparse.Namespace) -> tuple[str, Agent]:
-        """Label and agent of a command-line word such as ``trained=manager@runs/grpo/adapter``."""
-        label, _, rest = spec.rpartition("=")
-        name, _, adapter = rest.partition("@")
+        """Label and agent of a word of the command line."""
+        label, name, adapter = split_agent(spec)
         if name != "manager":
-            return label or name, make_agent(name, task=env.task)
-        backbone, adapter_name = self.get(self.backbone, adapter or None)
+            return label, make_agent(name, task=env.task)
+        backbone, adapter_name = self.get(self.backbone, adapter)
         options = {
             "codec": arguments.codec,
             "style": arguments.style,
@@ -149,15 +185,14 @@ class Models:
             "temperature": arguments.temperature,
             "seed": arguments.seed,
         }
-        agent = make_agent(name, task=env.task, backbone=backbone, adapter=adapter_name, **options)
-        return label or name, agent
+        return label, make_agent(name, task=env.task, backbone=backbone, adapter=adapter_name, **options)
 
 
 def run_agents(
-    arguments: argparse.Namespace, env_id: str, reader: str, models: Models, folder: Path
+    arguments: argparse.Namespace, env_id: str, reader: str | Reader, models: Models, folder: Path
 ) -> dict[str, list[Trajectory]]:
     """Trajectories of every agent in one environment with one reader, written to a folder per agent."""
-    kwargs = {**arguments.env_kwargs, "reader": models.reader(reader)}
+    kwargs = {**arguments.env_kwargs, "reader": reader}
     if arguments.split is not None:
         kwargs["split"] = arguments.split
     if arguments.budget is not None:
@@ -165,8 +200,7 @@ def run_agents(
     probe = make_env(env_id, 1, kwargs)
     episodes = _episodes(arguments, probe)
     runs = {}
-    for spec in arguments.agents:
-        label, agent = models.agent(spec, probe, arguments)
+    for label, agent in [models.agent(spec, probe, arguments) for spec in arguments.agents]:
         settings = {**kwargs, **agent.env_overrides}
         env = make_env(env_id, min(arguments.num_envs, len(episodes)), settings)
         began = time.monotonic()
@@ -200,11 +234,11 @@ def _run(env: MemoryVectorEnv, agent: Agent, episodes: range, label: str, path: 
 
 def _episodes(arguments: argparse.Namespace, env: MemoryVectorEnv) -> range:
     first, size = arguments.first_episode, env.task.size
-    count = arguments.episodes or (64 if size is None else size - first)
+    count = arguments.episodes if arguments.episodes is not None else 64 if size is None else size - first
     if count < 1 or (size is not None and first + count > size):
         raise SystemExit(
-            f"error: episodes {first} to {first + count - 1} were asked for, the task {env.task.name} has {size}: "
-            "change --episodes or --first-episode"
+            f"error: {count} episodes from number {first} were asked for, the task {env.task.name} has "
+            f"{'no end' if size is None else size}: change --episodes or --first-episode"
         )
     return range(first, first + count)
 
@@ -253,8 +287,6 @@ def report(
         "agents": {name: summary.to_dict() for name, summary in summaries.items()},
     }
     for first, second in arguments.compare:
-        if first not in runs or second not in runs:
-            raise SystemExit(f"error: --compare {first} {second}: both must be among the agents {', '.join(runs)}")
         result[f"{first}_minus_{second}"] = difference = compare(runs[first], runs[second])
         low, high = difference["ci95"]
         print(f"{first} - {second}: {difference['mean']:+.3f} [{low:+.3f}, {high:+.3f}], p = {difference['p']:.4f}")

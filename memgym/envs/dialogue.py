@@ -7,7 +7,7 @@ from typing import Any
 
 from memgym.envs.memory import MemoryEnv
 from memgym.envs.vector import vector_entry_point
-from memgym.tasks.procedural import DialogueGenerator
+from memgym.tasks.procedural import SPLITS, DialogueGenerator
 from memgym.tasks.task import ProceduralTask
 
 
@@ -49,6 +49,8 @@ class DialogueEnv(MemoryEnv):
         **config: Any,
     ) -> None:
         """Create the environment; the class docstring lists the arguments."""
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r}: expected one of {', '.join(SPLITS)}")
         generator = DialogueGenerator(**_tuples(dialogue or {}))
         task = ProceduralTask(generator, task_seed, split, name="dialogue")
         super().__init__(task, render_mode=render_mode, **config)

@@ -407,7 +407,7 @@ def test_the_unit_of_the_budget_can_be_another():
 @pytest.mark.parametrize(
     ("config", "error", "message"),
     [
-        ({"reader": "gpt"}, ValueError, "reader 'gpt' is unknown; choose one of extractive or pass an object"),
+        ({"reader": "gpt"}, ValueError, "reader 'gpt' is unknown; choose one of extractive"),
         ({"reward": "money"}, ValueError, "reward 'money' is unknown; choose one of mem_alpha, memory_r1, memgym"),
         ({"show": "oldest"}, ValueError, "show='oldest': expected 'recent' or 'relevant'"),
         ({"shown": -1}, ValueError, "shown=-1: expected a whole number of at least 0"),

@@ -10,6 +10,7 @@ from trl import GRPOTrainer
 from trl.trainer import utils as trl_utils
 
 from agents.backbone import LoraSettings, add_adapter
+from train import cpu
 from train.callbacks import read_metrics
 
 
@@ -21,12 +22,15 @@ TINY_RUN = (
 
 @pytest.fixture(autouse=True, scope="module")
 def whole_process():
-    """Trainers prepare the device, set the global seed and the log level: theirs to do in a program, not in a test."""
-    threads, verbosity, state = torch.get_num_threads(), logging.get_verbosity(), torch.random.get_rng_state()
+    """Trainers set the global seed and the log level and change TRL: theirs to do in a program, not in a test.
+
+    And they take all cores, which tests leave to others.
+    """
+    verbosity, state = logging.get_verbosity(), torch.random.get_rng_state()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trl_utils, "_use_triton", trl_utils._use_triton)
+        patch.setattr(cpu, "use_all_cores", lambda: None)
         yield
-    torch.set_num_threads(threads)
     logging.set_verbosity(verbosity)
     torch.random.set_rng_state(state)
 
@@ -72,9 +76,9 @@ def adapter_weights():
 def comparable_metrics():
     """Rows of a run's metrics.jsonl without what depends on the clock or sums up one process only."""
 
-    def read(folder):
+    def read(folder, without=frozenset()):
         rows = [row for row in read_metrics(folder / "metrics.jsonl") if "train_runtime" not in row]
-        return [{key: value for key, value in row.items() if key != "step_time"} for row in rows]
+        return [{key: value for key, value in row.items() if key not in {"step_time", *without}} for row in rows]
 
     return read
 

@@ -16,7 +16,7 @@ from train.settings import load_settings
 from train.setup import build_env
 
 CONFIGS = Path(sft.__file__).parent / "configs"
-RUN = ["--teacher", "oracle", "--episodes", "4", "--batch_size", "4", "--learning_rate", "1e-2"]
+RUN = ["--teacher", "oracle", "--episodes", "4", "--batch_size", "4", "--learning_rate", "3e-2"]
 
 
 def arguments(tiny_run, folder, *more):
@@ -113,6 +113,7 @@ def test_a_teachers_records_teach_the_same_as_the_teacher(finished, tiny_run, tm
 def test_the_teacher_acts_in_the_environment_it_is_defined_by(tiny_run):
     """The oracle is shown all it holds, whatever the student sees."""
     settings = settings_of(*arguments(tiny_run, "unused", "--env.kwargs.shown", 0, "--env.kwargs.max_operations", 1))
+    settings.env.kwargs["dialogue"] |= {"turns_per_chunk": 6, "questions": 6}
     trajectories = sft.teacher_trajectories(settings)
     assert [trajectory.episode for trajectory in trajectories] == [0, 1, 2, 3]
     operations = [step.operations for trajectory in trajectories for step in trajectory.steps]
@@ -161,7 +162,8 @@ def test_an_interrupted_and_resumed_run_equals_one_that_never_stopped(
     argv = arguments(tiny_run, tmp_path, "--max_steps", 8, "--save_every", 3)
     run_until_power_cut(sft, argv, after=5)
     sft.main([*argv, "--resume", "true"])
-    assert comparable_metrics(tmp_path) == comparable_metrics(finished)
+    without = {"num_tokens"}  # which TRL counts per process: those since the resumption
+    assert comparable_metrics(tmp_path, without) == comparable_metrics(finished, without)
     resumed, whole = adapter_weights(tmp_path / "adapter"), adapter_weights(finished / "adapter")
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
