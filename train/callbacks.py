@@ -26,7 +26,7 @@ class RewardBar(ProgressCallback):
         super().__init__()
         self._latest: dict[str, str] = {}
 
-    def on_log(  # type: ignore[override]
+    def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
     ) -> None:
         """Show the figures instead of printing the whole log."""

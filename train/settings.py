@@ -160,7 +160,7 @@ def _as_float(value: int | str, name: str) -> float:
 def _keys(kind: type, prefix: str = "") -> list[str]:
     lines = []
     hints = typing.get_type_hints(kind)
-    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+    for item in dataclasses.fields(kind):
         hint = hints[item.name]
         if dataclasses.is_dataclass(hint):
             lines += _keys(typing.cast(type, hint), f"{prefix}{item.name}.")

@@ -190,7 +190,10 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode: `options={"episode": index}` names it, otherwise the seed draws it."""
         super().reset(seed=seed)
-        index = (options or {}).get("episode")
+        options = options or {}
+        if unknown := sorted(set(options) - {"episode"}):
+            raise ValueError(f"reset option {unknown[0]!r} is unknown: expected 'episode'")
+        index = options.get("episode")
         self.begin(self.task.sample(self.np_random) if index is None else self.task.episode(index))
         return self.observation(), self._info((), {})
 

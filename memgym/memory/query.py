@@ -10,17 +10,15 @@ MAX_TERMS = 256  # distinct terms; a longer query is cut, so that its cost stays
 _TERM = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u0331])*")
 
 
-def match_expression(text: str) -> str:
-    """An FTS5 expression for entries that share at least one word with ``text``.
+def query_terms(text: str) -> list[str]:
+    """FTS5 expressions for the words of ``text``, at most ``MAX_TERMS`` distinct ones in order of appearance.
 
-    Every word is quoted, so operators, quotes, NUL bytes and lone surrogates in ``text`` have no effect.
-
-    Returns:
-        The words joined by OR, at most ``MAX_TERMS`` distinct ones in order of appearance; "" without any word.
+    Every word is quoted, so operators, quotes, NUL bytes and lone surrogates in ``text`` have no effect. Joined by
+    " OR " they find the entries that share at least one word with ``text``.
     """
     terms: dict[str, None] = {}
     for match in _TERM.finditer(text):
-        terms[match.group().lower()] = None
+        terms[f'"{match.group().lower()}"'] = None
         if len(terms) == MAX_TERMS:
             break
-    return " OR ".join(f'"{term}"' for term in terms)
+    return list(terms)

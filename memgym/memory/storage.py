@@ -15,10 +15,12 @@ from memgym.memory.journal import (
     journal_values,
 )
 from memgym.memory.operations import ENTRY_STORES, Entry, OperationResult
-from memgym.memory.query import match_expression
+from memgym.memory.query import query_terms
+from memgym.memory.ranking import Ranking
 
 CORE_ID = 0  # the entry that is core; the ids of all others are positive
 MAX_INTEGER = 2**63 - 1  # of SQLite
+MAX_RANKED = 100  # results up to which searches of an unchanged bank go through ``Ranking``
 
 _COLUMNS = "e.id, e.store, e.text, e.timestamp, e.sources, e.created_step, e.updated_step"
 _SELECT = f"SELECT {_COLUMNS} FROM entries AS e"
@@ -51,6 +53,10 @@ class Storage:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._execute = database.execute
+        # What searches have learned since an entry last changed.
+        self._ranking = Ranking(database.execute)
+        self._read: dict[int, Entry] = {}
+        self._searched = False
 
     def close(self) -> None:
         """Close the database."""
@@ -88,15 +94,25 @@ class Storage:
 
     def search(self, query: str, store: str | None, k: int) -> list[tuple[Entry, float]]:
         """The ``k`` best entries for ``query`` with their BM25 scores, best first, ties by id."""
-        expression = match_expression(query)
-        if not expression or k <= 0:
+        terms = query_terms(query)
+        if not terms or k <= 0:
             return []
-        k = min(k, MAX_INTEGER)
+        if self._searched and k <= MAX_RANKED:
+            return self._read_ranked(self._ranking.best(terms, store, k))
+        self._searched = True  # a bank that is searched again before it changes is worth preparing for it
+        expression, k = " OR ".join(terms), min(k, MAX_INTEGER)
         if store:
             rows = self._execute(_SEARCH_STORE, (expression, store, k))
         else:
             rows = self._execute(_SEARCH_ALL, (expression, k))
         return [(entry_from_values(row[:-1]), row[-1]) for row in rows]
+
+    def _read_ranked(self, ranked: list[tuple[int, float]]) -> list[tuple[Entry, float]]:
+        unread = [id_ for id_, _ in ranked if id_ not in self._read]
+        if unread:
+            rows = self._execute(f"{_SELECT} WHERE e.id IN ({','.join('?' * len(unread))})", unread)
+            self._read.update((row[0], entry_from_values(row)) for row in rows)
+        return [(self._read[id_], score) for id_, score in ranked]
 
     # Journal
 
@@ -139,6 +155,7 @@ class Storage:
         saved = open_snapshot(data)
         try:
             saved.backup(self._database)
+            self._forget_searches()
         finally:
             saved.close()
 
@@ -154,12 +171,20 @@ class Storage:
             with self._transaction():
                 self._database.executemany(_INSERT, map(entry_values, entries))
                 self._database.executemany(_INSERT_JOURNAL, map(journal_values, journal))
+                self._forget_searches()
         except sqlite3.Error as error:
             raise ValueError(f"the rows to import are no memory bank: {error}") from None
 
     # Inside
 
+    def _forget_searches(self) -> None:
+        self._ranking.forget()
+        self._read.clear()
+        self._searched = False
+
     def _replace(self, before: Entry | None, after: Entry | None) -> None:
+        if before is not None or after is not None:
+            self._forget_searches()
         if after is None:
             if before is not None:
                 self._execute(_DELETE, (before.id,))

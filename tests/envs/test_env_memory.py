@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from memgym.envs.memory import MemoryEnv
+from memgym.envs.memory import READERS, MemoryEnv
 from memgym.memory.budget import Budget
 from memgym.memory.operations import Operation
 from memgym.rewards import RECIPES
@@ -335,6 +335,18 @@ def test_options_name_the_episode():
     assert [env.reset(options={"episode": index})[1]["episode_id"] for index in (2, 0, 1)] == ["c", "a", "b"]
     with pytest.raises(IndexError, match="episode index 3: task 'scripted' has 3 episodes"):
         env.reset(options={"episode": 3})
+
+
+def test_an_option_that_does_not_exist_is_not_passed_over():
+    with pytest.raises(ValueError, match="reset option 'epsiode' is unknown: expected 'episode'"):
+        make_env(tea_story()).reset(options={"epsiode": 0})
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_by_name_takes_the_exam(reader):
+    env = started(tea_story(days=1), reader=reader)
+    info = env.step([fact("Ann bought a red bicycle in Bern.")])[-1]
+    assert info["exam"]["answers"][0]["prediction"]
 
 
 def test_the_seed_draws_every_episode_of_a_task():

@@ -203,6 +203,7 @@ def test_closing_releases_every_bank():
         (lambda v: v.reset(options={"reset_mask": np.array([False, False])}), ValueError, "at least one True"),
         (lambda v: v.reset(options={"reset_mask": np.array([1, 0])}), ValueError, "expected a bool array"),
         (lambda v: v.reset(options={"reset_mask": np.array([True])}), ValueError, r"of shape \(2,\)"),
+        (lambda v: v.reset(options={"episode": 0, "mask": []}), ValueError, "reset option 'mask' is unknown"),
         (lambda v: MemoryVectorEnv(v.envs[0], 0), ValueError, "num_envs=0: expected at least 1"),
         (lambda v: MemoryVectorEnv(v.envs[0], 1, "Never"), ValueError, "Never"),
     ],

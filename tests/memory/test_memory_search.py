@@ -1,10 +1,11 @@
 import math
+import random
 
 import pytest
 
 from memgym.memory import MemoryBank, Operation
 from memgym.memory.bank import MAX_RESULTS
-from memgym.memory.query import MAX_TERMS, match_expression
+from memgym.memory.query import MAX_TERMS, query_terms
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def test_words_of_operators_are_words(bank):
 
 def test_a_long_query_is_cut_to_its_first_distinct_words():
     words = [f"w{i}" for i in range(MAX_TERMS + 1)]
-    assert match_expression(" ".join(words + words)) == " OR ".join(f'"{word}"' for word in words[:-1])
-    assert match_expression("Tea, tea - TEA!") == '"tea"'
+    assert query_terms(" ".join(words + words)) == [f'"{word}"' for word in words[:-1]]
+    assert query_terms("Tea, tea - TEA!") == ['"tea"']
 
 
 @pytest.mark.parametrize(("k", "count"), [(-5, 1), (0, 1), (1, 1), (7, 7), (10**30, MAX_RESULTS)])
@@ -119,3 +120,44 @@ def test_get_of_an_unknown_id_is_none(bank, entry_id):
     bank.update("core", "core is no entry")
     bank.insert("semantic", "a")
     assert bank.get(entry_id) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_searching_an_unchanged_bank_again_gives_the_same_to_the_last_bit(bank, seed):
+    rng = random.Random(seed)
+    words = ["tea", "teas", "water", "the", "the", "a", "wait", "waiting", "naïve", "x-ray", "go", "went", "2023"]
+    for number in range(rng.randrange(60)):
+        text = " ".join(rng.choices(words, k=rng.randrange(1, 12)))
+        match rng.randrange(4):
+            case 0:
+                bank.delete("", entry_id=rng.randrange(1, number + 2))
+            case 1:
+                bank.update("", f"{text} {number}", entry_id=rng.randrange(1, number + 2))
+            case _:
+                bank.insert(rng.choice(["episodic", "semantic"]), f"{text} {number}")
+    for _ in range(20):
+        query = " ".join(rng.choices([*words, "nowhere", "_", "\x00"], k=rng.randrange(6)))
+        store, k = rng.choice([None, "episodic", "semantic"]), rng.choice([1, 2, 5, 100, 1000])
+        with bank.fork() as unsearched:
+            assert bank.search_scored(query, store=store, k=k) == unsearched.search_scored(query, store=store, k=k)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bank: bank.insert("semantic", "tea for two"),
+        lambda bank: bank.update("", "tea for two", entry_id=2),
+        lambda bank: bank.delete("", entry_id=1),
+        lambda bank: bank.undo(0),
+        lambda bank: bank.restore(MemoryBank().snapshot()),
+    ],
+)
+def test_a_change_between_searches_is_seen(bank, change):
+    bank.insert("semantic", "tea")
+    bank.step = 1
+    bank.insert("semantic", "more tea")
+    before = [bank.search_scored("tea") for _ in range(3)]
+    change(bank)
+    after = [bank.search_scored("tea") for _ in range(3)]
+    assert before[0] == before[1] == before[2] != after[0]
+    assert after[0] == after[1] == after[2]

@@ -13,7 +13,6 @@ from agents.backbone import LoraSettings, add_adapter
 from train import cpu
 from train.callbacks import read_metrics
 
-
 TINY_RUN = (
     *("--backbone.name", "tiny-llama", "--lora.rank", "4", "--lora.alpha", "8", "--agent.max_new_tokens", "8"),
     *("--env.kwargs", "{budget: 60, dialogue: {chunks: 2, turns_per_chunk: 2, questions: 2, verbosity: short}}"),

@@ -106,7 +106,7 @@ def test_the_policy_loss_and_its_gradients_are_the_same(policy, make_trainer, sc
 
 def test_another_trl_is_refused_rather_than_run_slowly(monkeypatch):
     monkeypatch.delattr(trl_utils, "_use_triton")
-    with pytest.raises(ValueError, match="install the trl version that pyproject.toml asks for"):
+    with pytest.raises(ValueError, match="install the trl version"):
         cpu.score_trained_positions_only()
 
 

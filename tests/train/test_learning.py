@@ -12,7 +12,9 @@ from train.callbacks import read_metrics
 def skier(number):
     """A day on which Ann says two things, in either order; the question is about one of them."""
     lines = ["I ski.", "Hm."] if number % 2 else ["Hm.", "I ski."]
-    return make_episode(lines, questions=[make_question("Does Ann ski?", "yes", f"t{lines.index('I ski.')}")], id_=f"s{number}")
+    return make_episode(
+        lines, questions=[make_question("Does Ann ski?", "yes", f"t{lines.index('I ski.')}")], id_=f"s{number}"
+    )
 
 
 @pytest.fixture
