@@ -20,8 +20,8 @@ from agents.backbone import load_backbone
 from train import evaluate
 
 OUTPUT = Path("runs/demo")
-CONFIGS = Path(__file__).parent / "configs"
-ACCELERATE = Path(__file__).parent / "accelerate"
+CONFIGS = Path("train/configs")  # the demo is run from the root of a clone
+ACCELERATE = Path("train/accelerate")
 
 
 def main() -> None:

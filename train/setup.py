@@ -22,6 +22,11 @@ from train.settings import BackboneSettings, EnvSettings, LoraShape
 ADAPTER = "adapter"  # folder of a run that holds the trained adapter
 
 
+def _module_name() -> str:
+    """The trainer that is being run, as `python -m` takes it."""
+    return f"train.{Path(sys.argv[0]).stem}"
+
+
 def build_env(settings: EnvSettings, num_envs: int, changes: Mapping[str, Any] | None = None) -> MemoryVectorEnv:
     """The vector environment that the settings describe; ``changes`` replace single keyword arguments."""
     env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **{**settings.kwargs, **(changes or {})})
@@ -71,7 +76,7 @@ def write_manifest(output_dir: str | Path, settings: Any, env: MemoryVectorEnv, 
     """Say in the run's folder how it was made."""
     config = env.envs[0].config
     Manifest(
-        command=" ".join(sys.argv),
+        command=" ".join(["python -m", _module_name(), *sys.argv[1:]]),
         env=settings.env.id,
         env_kwargs=plain(settings.env.kwargs),
         agent=agent,
