@@ -11,7 +11,8 @@ from trl.trainer import utils as trl_utils
 
 def prepare_device() -> None:
     """Apply the measures of this file, if training runs on a CPU."""
-    if PartialState().device.type == "cpu":
+    # The first state made in a process decides: without cpu=True, two CPU processes would not know of each other.
+    if PartialState(cpu=not torch.accelerator.is_available()).device.type == "cpu":
         use_all_cores()
         score_trained_positions_only()
 

@@ -19,7 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import yaml
 from tqdm import tqdm
 
@@ -34,6 +33,8 @@ from memgym.plots import plot_scores
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain
 from memgym.rollout import Trajectory, rollout
 from train.cpu import prepare_device
+from train.settings import EnvSettings
+from train.setup import build_env
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
@@ -197,24 +198,16 @@ def run_agents(
         kwargs["split"] = arguments.split
     if arguments.budget is not None:
         kwargs["budget"] = arguments.budget
-    probe = make_env(env_id, 1, kwargs)
+    probe = build_env(EnvSettings(env_id, kwargs), 1)
     episodes = _episodes(arguments, probe)
     runs = {}
     for label, agent in [models.agent(spec, probe, arguments) for spec in arguments.agents]:
-        settings = {**kwargs, **agent.env_overrides}
-        env = make_env(env_id, min(arguments.num_envs, len(episodes)), settings)
+        settings = EnvSettings(env_id, {**kwargs, **agent.env_overrides})
+        env = build_env(settings, min(arguments.num_envs, len(episodes)))
         began = time.monotonic()
         runs[label] = _run(env, agent, episodes, label, folder / label / TRAJECTORIES)
-        _manifest(arguments, env_id, settings, env, label, time.monotonic() - began).write(folder / label / MANIFEST)
+        _manifest(arguments, settings, env, label, time.monotonic() - began).write(folder / label / MANIFEST)
     return runs
-
-
-def make_env(env_id: str, num_envs: int, kwargs: dict[str, Any]) -> MemoryVectorEnv:
-    """The vector environment; mistakes in its arguments end the program with one line."""
-    try:
-        return gymnasium.make_vec(f"memgym:{env_id}", num_envs=num_envs, **kwargs)  # type: ignore[return-value]
-    except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
-        raise SystemExit(f"error: {env_id}: {error}") from error
 
 
 def _run(env: MemoryVectorEnv, agent: Agent, episodes: range, label: str, path: Path) -> list[Trajectory]:
@@ -244,7 +237,7 @@ def _episodes(arguments: argparse.Namespace, env: MemoryVectorEnv) -> range:
 
 
 def _manifest(
-    arguments: argparse.Namespace, env_id: str, kwargs: dict[str, Any], env: MemoryVectorEnv, label: str, wall: float
+    arguments: argparse.Namespace, settings: EnvSettings, env: MemoryVectorEnv, label: str, wall: float
 ) -> Manifest:
     options = (
         "backbone",
@@ -259,8 +252,8 @@ def _manifest(
     )
     return Manifest(
         command="python -m train.evaluate " + " ".join(sys.argv[1:]),
-        env=env_id,
-        env_kwargs=plain(kwargs),
+        env=settings.id,
+        env_kwargs=plain(settings.kwargs),
         agent=label,
         seed=arguments.seed,
         reader=env.exam.reader.name,

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import torch
 from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 
-from agents.backbone import Backbone, LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
+from agents.backbone import DTYPES, Backbone, LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.records import MANIFEST, Manifest, plain
 from train.settings import BackboneSettings, EnvSettings, LoraShape
@@ -28,30 +27,50 @@ def _module_name() -> str:
 
 
 def build_env(settings: EnvSettings, num_envs: int, changes: Mapping[str, Any] | None = None) -> MemoryVectorEnv:
-    """The vector environment that the settings describe; ``changes`` replace single keyword arguments."""
-    env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **{**settings.kwargs, **(changes or {})})
+    """The vector environment that the settings describe; ``changes`` replace single keyword arguments.
+
+    Raises:
+        SystemExit: They describe none; one line says why.
+    """
+    try:
+        env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **{**settings.kwargs, **(changes or {})})
+    except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
+        raise SystemExit(f"error: {settings.id}: {error}") from error
     if not isinstance(env, MemoryVectorEnv):
         raise SystemExit(f"error: env.id={settings.id}: not a memory environment")
     return env
 
 
 def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Backbone:
-    """The backbone with a trainable adapter, fresh or loaded, named "default" as TRL wants it."""
+    """The backbone with a trainable adapter, fresh or loaded, named "default" as TRL wants it.
+
+    Raises:
+        SystemExit: There is no such backbone, adapter or dtype; one line says which.
+    """
+    if lora.dtype not in DTYPES:
+        raise SystemExit(f"error: lora.dtype={lora.dtype!r}: expected one of {', '.join(DTYPES)}")
+    try:
+        loaded = _load_policy(backbone, lora, seed)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+    for parameter in loaded.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(DTYPES[lora.dtype])
+    if isinstance(loaded.model, PeftModel):
+        # A trainer that resumes has PEFT load the checkpoint's adapter, which would turn 16-bit weights into float32.
+        loaded.model.load_adapter = partial(  # type: ignore[method-assign]
+            loaded.model.load_adapter, autocast_adapter_dtype=False
+        )
+    return loaded
+
+
+def _load_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Backbone:
     loaded = load_backbone(backbone.name, dtype=backbone.dtype)
     if backbone.adapter is None:
         shape = LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers)
         add_adapter(loaded, "default", shape, seed=seed)
     else:
         load_adapter(loaded, backbone.adapter, "default", trainable=True)
-    dtype = getattr(torch, lora.dtype)
-    for parameter in loaded.model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(dtype)
-    if isinstance(loaded.model, PeftModel):
-        # A trainer that resumes has PEFT load the checkpoint's adapter, which would turn 16-bit weights into float32.
-        loaded.model.load_adapter = partial(  # type: ignore[method-assign]
-            loaded.model.load_adapter, autocast_adapter_dtype=False
-        )
     return loaded
 
 

@@ -9,6 +9,8 @@ from agents.backbone import LoraSettings, add_adapter, save_adapter
 from memgym.records import Manifest, read_trajectories
 from tests.scripted import tea_story, write_custom
 from train import evaluate
+from train.settings import EnvSettings
+from train.setup import build_env
 
 CONFIGS = Path(evaluate.__file__).parent / "configs"
 DIALOGUE = "{dialogue: {chunks: 2, turns_per_chunk: 2, questions: 2, verbosity: short}}"
@@ -246,4 +248,4 @@ def test_every_config_in_the_repository_is_understood(path):
     kwargs = {**arguments.env_kwargs, "split": arguments.split, "budget": arguments.budget}
     for env_id in arguments.env:
         if env_id == "memgym/Dialogue-v0":
-            assert evaluate.make_env(env_id, 1, kwargs).num_envs == 1
+            assert build_env(EnvSettings(env_id, kwargs), 1).num_envs == 1

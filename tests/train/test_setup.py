@@ -1,0 +1,100 @@
+import gymnasium
+import pytest
+import torch
+
+from agents.backbone import LoraSettings, add_adapter, save_adapter
+from train import setup
+from train.settings import BackboneSettings, EnvSettings, LoraShape
+from train.setup import build_env, build_policy, last_checkpoint
+
+TINY = BackboneSettings("tiny-llama")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (EnvSettings("memgym/Nowhere-v0"), "memgym/Nowhere-v0: "),
+        (EnvSettings(kwargs={"colour": "red"}), "memgym/Dialogue-v0: .*colour"),
+        (EnvSettings(kwargs={"budget": -1}), "memgym/Dialogue-v0: .*-1"),
+        (EnvSettings("memgym/Custom-v0", {"path": "nowhere.jsonl"}), r"memgym/Custom-v0: .*nowhere\.jsonl"),
+    ],
+)
+def test_settings_that_make_no_environment_end_with_one_line(settings, message):
+    with pytest.raises(SystemExit, match=f"^error: {message}") as raised:
+        build_env(settings, 1)
+    assert "\n" not in str(raised.value.code)
+
+
+def test_another_kind_of_environment_is_refused(monkeypatch):
+    monkeypatch.setattr(gymnasium, "make_vec", lambda *args, **kwargs: object())
+    with pytest.raises(SystemExit, match="error: env.id=memgym/Dialogue-v0: not a memory environment"):
+        build_env(EnvSettings(), 1)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "lora", "message"),
+    [
+        (BackboneSettings("nowhere"), LoraShape(), "backbone 'nowhere' is neither a folder with a model"),
+        (BackboneSettings("tiny-llama", adapter="nowhere"), LoraShape(), "no adapter in nowhere"),
+        (BackboneSettings("tiny-llama", dtype="float"), LoraShape(), "dtype 'float': expected one of"),
+        (TINY, LoraShape(dtype="int8"), "lora.dtype='int8': expected one of float32, bfloat16, float16"),
+        (TINY, LoraShape(rank=0), "LoRA rank=0"),
+    ],
+)
+def test_settings_that_make_no_policy_end_with_one_line(backbone, lora, message):
+    with pytest.raises(SystemExit, match=f"^error: {message}") as raised:
+        build_policy(backbone, lora, 0)
+    assert "\n" not in str(raised.value.code)
+
+
+def trained_parameters(policy):
+    return {name: p.detach() for name, p in policy.model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_adapter_alone_is_trained_in_the_dtype_asked_for(dtype):
+    policy = build_policy(TINY, LoraShape(rank=2, dtype=str(dtype).removeprefix("torch.")), 0)
+    trained = trained_parameters(policy)
+    assert policy.adapters == ("default",)
+    assert {tensor.dtype for tensor in trained.values()} == {dtype}
+    assert all("lora_" in name for name in trained)
+
+
+def test_the_top_layers_can_be_trained_alone():
+    names = trained_parameters(build_policy(TINY, LoraShape(rank=2, top_layers=1), 0))
+    assert names
+    assert all(".layers.1." in name for name in names)
+
+
+def test_a_policy_goes_on_from_a_saved_adapter_whatever_its_own_shape(own_backbone, tmp_path):
+    add_adapter(own_backbone, "teacher", LoraSettings(rank=3), seed=5)
+    save_adapter(own_backbone, "teacher", tmp_path / "adapter")
+    policy = build_policy(BackboneSettings("tiny-llama", adapter=str(tmp_path / "adapter")), LoraShape(rank=8), 0)
+    saved = {name.replace(".teacher.", ".default."): p for name, p in own_backbone.model.named_parameters()}
+    trained = trained_parameters(policy)
+    assert trained
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in trained.items())
+
+
+def test_a_seed_decides_the_fresh_adapter():
+    first, again, other = (trained_parameters(build_policy(TINY, LoraShape(rank=2), seed)) for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_last_checkpoint_is_the_one_of_the_highest_step(tmp_path):
+    for step in (2, 10, 9):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+
+
+@pytest.mark.parametrize("folder", [".", "missing"])
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path, folder):
+    with pytest.raises(SystemExit, match="error: --resume true, but there is no checkpoint in"):
+        last_checkpoint(tmp_path / folder)
+
+
+def test_an_adapter_is_saved_where_evaluations_look_for_it(tmp_path):
+    policy = build_policy(TINY, LoraShape(rank=2), 0)
+    setup.save_policy(policy, tmp_path)
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
