@@ -27,7 +27,7 @@ def test_settings_that_make_no_environment_end_with_one_line(settings, message):
 
 def test_another_kind_of_environment_is_refused(monkeypatch):
     monkeypatch.setattr(gymnasium, "make_vec", lambda *args, **kwargs: object())
-    with pytest.raises(SystemExit, match="error: env.id=memgym/Dialogue-v0: not a memory environment"):
+    with pytest.raises(SystemExit, match=r"error: env.id=memgym/Dialogue-v0: not a memory environment"):
         build_env(EnvSettings(), 1)
 
 
