@@ -155,6 +155,17 @@ def test_a_step_is_the_same_however_it_is_cut_into_micro_batches(tiny_run, tmp_p
             torch.testing.assert_close(changes[size][name], weights, rtol=1e-4, atol=1e-8)
 
 
+def test_tensorboard_gets_the_same_figures_when_asked(tiny_run, tmp_path, monkeypatch):
+    event_files = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
+    grpo.main(arguments(tiny_run, tmp_path / "run", "--max_steps", 1, "--report_to", "tensorboard"))
+    events = event_files.EventAccumulator(str(tmp_path / "board")).Reload()
+    rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    for tag, key in (("train/reward", "reward"), ("train/terms/failed", "terms/failed"), ("eval/score", "eval_score")):
+        logged = [event.value for event in events.Scalars(tag)]
+        assert logged == pytest.approx([row[key] for row in rows if key in row])
+
+
 def test_a_learning_rate_of_zero_changes_nothing(tiny_run, tmp_path, adapter_weights):
     """And so what the other tests see change is what was learned, not what was sampled, saved or loaded."""
     grpo.main(arguments(tiny_run, tmp_path, "--max_steps", 1, "--save_every", 1, "--learning_rate", 0))

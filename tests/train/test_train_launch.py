@@ -65,3 +65,18 @@ def test_two_cpu_processes_train_one_adapter_on_whole_episodes_each(tiny_run, tm
         "rng_state_1.pth",
     }
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2"]
+
+
+def test_one_cpu_process_trains_through_the_launcher_too(tiny_run, tmp_path):
+    done = launch("cpu1", "train.sft", *tiny_run, "--episodes", 2, "--max_steps", 1, "--output_dir", tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl") if "loss" in row] == [1]
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_mistake_in_the_settings_ends_the_program_with_one_line_and_an_error_status(tmp_path):
+    command = [sys.executable, "-m", "train.grpo", "--group-size", "many"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "error: group_size: expected int, got 'many'"
+    assert "Traceback" not in done.stderr
