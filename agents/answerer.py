@@ -9,9 +9,8 @@ from agents.backbone import Backbone, active_adapter
 from agents.generation import MAX_BATCH_TOKENS, generate
 from agents.prompts.answer import render_answer_prompt
 from memgym.exam.reader import ReadingTask
+from memgym.exam.reply import ANSWER_MARK
 from memgym.memory.budget import count_lexical_tokens
-
-ANSWER_MARK = "**Answer:**"
 
 
 class AnswerAgent:
@@ -26,6 +25,7 @@ class AnswerAgent:
         backbone: Backbone,
         adapter: str | None = None,
         *,
+        distil: bool = False,
         max_new_tokens: int = 32,
         window: int = 2000,
         max_batch_tokens: int = MAX_BATCH_TOKENS,
@@ -36,8 +36,8 @@ class AnswerAgent:
         Args:
             backbone: Model and tokenizer, shared with any other agent.
             adapter: The LoRA adapter to answer with; None answers with the bare backbone.
-            max_new_tokens: Longest answer, in tokens of the model; with a model that distils its memories before it
-                answers, raise it.
+            distil: Have it name the useful memories first, as ``agents.answer_policy`` trains it to.
+            max_new_tokens: Longest reply, in tokens of the model; to distil takes about 64 more.
             window: Longest context, in lexical tokens.
             max_batch_tokens: See ``agents.generation.generate``.
             name: Written to records; None makes one of backbone and adapter.
@@ -46,6 +46,7 @@ class AnswerAgent:
             raise ValueError(f"reader window={window}: expected at least 1 lexical token")
         self.backbone = backbone
         self.adapter = adapter
+        self.distil = distil
         self.max_new_tokens = max_new_tokens
         self.window = window
         self.max_batch_tokens = max_batch_tokens
@@ -53,7 +54,7 @@ class AnswerAgent:
 
     def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
         """One answer per task, in order; "" where the model says nothing."""
-        prompts = [render_answer_prompt(self.backbone.tokenizer, self._fit(task)) for task in tasks]
+        prompts = [self.prompt_ids(task) for task in tasks]
         with active_adapter(self.backbone, self.adapter):
             generations = generate(
                 self.backbone.model,
@@ -62,7 +63,11 @@ class AnswerAgent:
                 max_new_tokens=self.max_new_tokens,
                 max_batch_tokens=self.max_batch_tokens,
             )
-        return [read_answer(generation.text) for generation in generations]
+        return [read_answer(generation.text, marked=self.distil) for generation in generations]
+
+    def prompt_ids(self, task: ReadingTask) -> list[int]:
+        """The tokens the model reads for a question."""
+        return render_answer_prompt(self.backbone.tokenizer, self._fit(task), distil=self.distil)
 
     def _fit(self, task: ReadingTask) -> ReadingTask:
         """The task without the lowest-ranked entries that would not fit the window beside the core."""
@@ -76,11 +81,15 @@ class AnswerAgent:
         return replace(task, context=task.context[:kept])
 
 
-def read_answer(reply: str) -> str:
+def read_answer(reply: str, *, marked: bool = False) -> str:
     """The answer in a reply: the first line, after the mark that Memory-R1 ends its distillation with if it is there.
 
     Source: arXiv 2508.19828, answer agent prompt.
+
+    Args:
+        reply: What the model wrote.
+        marked: Whether the mark is asked for; without it there is no answer then.
     """
-    _, mark, marked = reply.partition(ANSWER_MARK)
-    lines = (marked if mark else reply).strip().splitlines()
+    before, mark, after = reply.partition(ANSWER_MARK)
+    lines = (after if mark or marked else before).strip().splitlines()
     return lines[0].strip() if lines else ""

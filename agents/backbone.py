@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from agents import engram
 from agents.embedded import HUB_ID, WHEEL, convert_once, find_gguf
 from agents.tiny import TINY_CONFIGS, build_tiny
 
@@ -28,6 +30,8 @@ class Backbone:
     model: PreTrainedModel | PeftModel  # becomes a PeftModel with the first adapter
     tokenizer: PreTrainedTokenizerBase
     name: str
+    without_engram: set[str | None] = field(default_factory=set)
+    """Adapters, and None for the bare model, that were made without the model's Engram and compute without it."""
 
     @property
     def device(self) -> torch.device:
@@ -48,6 +52,7 @@ class LoraSettings:
     alpha: int = 32
     dropout: float = 0.0  # 0 keeps sampling and training log-probabilities comparable
     top_layers: int | None = None  # adapt the last n decoder layers only, which shortens backward; None = all
+    own_engram: bool = False  # a copy of the model's Engram belongs to this adapter and is trained with it
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not 0.0 <= self.dropout < 1.0:
@@ -145,6 +150,26 @@ def _no_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+def attach_engram(backbone: Backbone, settings: Mapping[str, Any] | bool) -> None:
+    """Give a backbone Engram (``agents.engram``), shared by all adapters that are added or loaded from now on.
+
+    Args:
+        backbone: Changed in place.
+        settings: False does nothing, True takes the preset "retrofit"; else a ``preset`` and fields of
+            ``agents.engram.EngramConfig``.
+
+    Raises:
+        ValueError: A setting that there is not, or a model that it does not fit.
+    """
+    if settings is False:
+        return
+    changes = {} if settings is True else dict(settings)
+    config = engram.EngramConfig.preset(changes.pop("preset", "retrofit"), **changes)
+    engram.attach(backbone.model, backbone.tokenizer, config)
+    engram.set_trainable(backbone.model, False)
+    backbone.without_engram |= set(backbone.adapters)
+
+
 def lora_config(model: PreTrainedModel | PeftModel, settings: LoraSettings) -> LoraConfig:
     """The PEFT configuration of ``settings`` for this model, e.g. for a trainer that wants ``peft_config``.
 
@@ -162,6 +187,7 @@ def lora_config(model: PreTrainedModel | PeftModel, settings: LoraSettings) -> L
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=rf"{layers}\.(self_attn|mlp)\.\w+_proj",
+        modules_to_save=["engram"] if settings.own_engram else None,
         task_type="CAUSAL_LM",
     )
 
@@ -206,6 +232,7 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
     _check_new(backbone, name)
     if not (Path(path) / "adapter_config.json").is_file():
         raise ValueError(f"no adapter in {path}: expected a folder with adapter_config.json")
+    _load_engram_of(backbone, Path(path), name)
     if isinstance(backbone.model, PeftModel):
         backbone.model.load_adapter(str(path), adapter_name=name, is_trainable=trainable)
     else:
@@ -214,8 +241,28 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
     backbone.model.eval()
 
 
+def _load_engram_of(backbone: Backbone, folder: Path, name: str) -> None:
+    """The Engram that the adapter in ``folder`` was trained with: attach it, or see that it is the one attached."""
+    attached = engram.is_attached(backbone.model)
+    if not engram.has_engram(folder):
+        backbone.without_engram |= {name} if attached else set()
+    elif not attached:
+        before = {None, *backbone.adapters}
+        engram.load_engram(backbone.model, backbone.tokenizer, folder)
+        engram.set_trainable(backbone.model, False)
+        backbone.without_engram |= before
+    elif not engram.is_saved_in(backbone.model, folder):
+        raise ValueError(
+            f"the Engram of {folder} is another one than that of backbone {backbone.name!r}, and a model has one: use "
+            "them one at a time, or train with an Engram per adapter"
+        )
+
+
 def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
-    """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default"."""
+    """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default".
+
+    The model's Engram goes beside it, if the adapter uses it.
+    """
     model = _require(backbone, name)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -225,11 +272,15 @@ def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
     config.base_model_name_or_path = HUB_ID if backbone.name == "smollm2" else backbone.name  # not this user's cache
     config.inference_mode = True
     config.save_pretrained(str(folder))
+    if engram.is_attached(model) and name not in backbone.without_engram:
+        engram.save_engram(model, folder)
 
 
 @contextmanager
 def active_adapter(backbone: Backbone, name: str | None) -> Iterator[None]:
     """Within the block the model computes with this adapter alone, or with none (``name`` None).
+
+    With Engram or without, as the adapter was made.
 
     Which adapter was active before, and which weights are trainable, is restored at the end: a trainer's own adapter
     is not disturbed by another one that grades for it.
@@ -237,6 +288,12 @@ def active_adapter(backbone: Backbone, name: str | None) -> Iterator[None]:
     Raises:
         ValueError: No such adapter, or somebody else put adapters into the model.
     """
+    with _engram_as_made(backbone, name), _adapter_switched(backbone, name):
+        yield
+
+
+@contextmanager
+def _adapter_switched(backbone: Backbone, name: str | None) -> Iterator[None]:
     if name is not None:
         model = _require(backbone, name)
         before = model.active_adapter
@@ -256,6 +313,10 @@ def active_adapter(backbone: Backbone, name: str | None) -> Iterator[None]:
         )
     else:
         yield
+
+
+def _engram_as_made(backbone: Backbone, name: str | None) -> AbstractContextManager[None]:
+    return engram.engram_off(backbone.model) if name in backbone.without_engram else nullcontext()
 
 
 @contextmanager

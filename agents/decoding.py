@@ -1,4 +1,4 @@
-"""The decoding loop: equal prompts and a common prefix are read once, and finished rows leave the batch.
+"""The decoding loop: equal prompts and common prefixes are read once, and finished rows leave the batch.
 
 Against ``model.generate`` on the same batch this is as fast when every row is equally long and has nothing in common,
 and faster on what memory agents do: prompts that open with the same instructions, groups of rollouts that start from
@@ -15,7 +15,9 @@ from peft import PeftModel
 from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-MIN_SHARED = 16  # tokens; a shorter common prefix is not worth a forward pass of its own
+from agents.prefixes import cluster_by_prefix, saved_tokens
+
+MIN_SAVED = 16  # tokens; less is not worth a forward pass of its own
 
 Prompt = tuple[int, ...]
 
@@ -73,38 +75,32 @@ def _prefill(
 ) -> tuple[torch.Tensor, Cache, torch.Tensor]:
     """Read distinct prompts: logits (N, V) after each, the cache, and the mask (N, width) of what it holds.
 
-    With a common prefix the padding goes between it and the rest: the prefix is read once for all rows.
+    Prefixes that several prompts share are read first, once each, and the padding goes between them and the rest.
     """
     cache = DynamicCache(config=model.config)
-    shared = _shared_length(prompts)
-    if shared:
-        prefix = torch.tensor([prompts[0][:shared]], device=model.device)
-        _forward(model, prefix, torch.ones_like(prefix), cache)
+    clusters = cluster_by_prefix(prompts)
+    mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=model.device)
+    rests = list(prompts)
+    if saved_tokens(clusters) >= MIN_SAVED:
+        prefixes, prefix_mask = _pad_left([prompts[cluster.rows[0]][: cluster.shared] for cluster in clusters], pad)
+        _forward(model, prefixes.to(model.device), prefix_mask.to(model.device), cache)
         if all(type(layer) is DynamicLayer for layer in cache.layers):
-            _take_rows(cache, [0] * len(prompts), model.device)
+            of_row = {row: number for number, cluster in enumerate(clusters) for row in cluster.rows}
+            numbers = _take_rows(cache, [of_row[row] for row in range(len(prompts))], model.device)
+            mask = prefix_mask.to(model.device)[numbers]
+            rests = [prompt[clusters[of_row[row]].shared :] for row, prompt in enumerate(prompts)]
         else:  # a state that looks at neighbouring positions must not meet padding within the text
-            cache, shared = DynamicCache(config=model.config), 0
-    ids, mask = _pad_after(prompts, shared, pad)
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    return _forward(model, ids[:, shared:], mask, cache), cache, mask
+            cache = DynamicCache(config=model.config)
+    ids, rest_mask = _pad_left(rests, pad)
+    mask = torch.cat([mask, rest_mask.to(model.device)], dim=1)
+    return _forward(model, ids.to(model.device), mask, cache), cache, mask
 
 
-def _shared_length(prompts: Sequence[Prompt]) -> int:
-    """Tokens all prompts begin with, at least one token short of the shortest; 0 if not worth sharing."""
-    if len(prompts) < 2:
-        return 0
-    first, last = min(prompts), max(prompts)  # what these two have in common, all have
-    limit = min(map(len, prompts)) - 1
-    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), limit)
-    shared = min(shared, limit)
-    return shared if shared >= MIN_SHARED else 0
-
-
-def _pad_after(prompts: Sequence[Prompt], shared: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask (N, width), padded after the first ``shared`` tokens; with 0 that is padding on the left."""
-    width = max(map(len, prompts))
-    ids = torch.tensor([[*p[:shared], *[pad] * (width - len(p)), *p[shared:]] for p in prompts])
-    mask = torch.tensor([[1] * shared + [0] * (width - len(p)) + [1] * (len(p) - shared) for p in prompts])
+def _pad_left(rows: Sequence[Prompt], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask (N, width)."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     return ids, mask
 
 

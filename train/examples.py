@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.answerer import AnswerAgent
 from agents.manager import MemoryManager
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
+from memgym.exam.reader import ABSTENTION, ReadingTask
 from memgym.replay import ReplayPolicy, recorded_episode
-from memgym.rollout import Decision, Trajectory, rollout
+from memgym.rollout import Decision, Policy, Trajectory, rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,44 @@ def examples_from(env: MemoryVectorEnv, student: MemoryManager, teacher: Sequenc
         recorded_episode(env.task, trajectory)
         rollout(env, _Scribe(trajectory, student, examples), [trajectory.episode])
     return examples
+
+
+class ExamScribe:
+    """A reader that answers nothing and keeps what it was asked: the exam's own prompts for an Answer Agent."""
+
+    name = "scribe"
+
+    def __init__(self, window: int) -> None:
+        """Take contexts of up to ``window`` lexical tokens, as the student will."""
+        self.window = window
+        self.asked: list[ReadingTask] = []
+
+    def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
+        """Keep the tasks."""
+        self.asked += tasks
+        return [""] * len(tasks)
+
+
+def answer_examples(
+    env: MemoryVectorEnv, scribe: ExamScribe, student: AnswerAgent, policy: Policy, episodes: Sequence[int]
+) -> list[Example]:
+    """The exam as the student would sit it after ``policy`` has filled the memory; its gold answers to imitate.
+
+    Args:
+        env: Examined by ``scribe``.
+        scribe: The environment's reader.
+        student: Renders the prompts.
+        policy: Fills the memory.
+        episodes: Indices in the task.
+    """
+    tokenizer = student.backbone.tokenizer
+    examples = []
+    for index in episodes:
+        scribe.asked.clear()
+        rollout(env, policy, [index])
+        for task, question in zip(scribe.asked, env.task.episode(index).questions, strict=True):
+            gold = question.answers[0] if question.answerable else ABSTENTION
+            completion = tokenizer(gold, add_special_tokens=False)["input_ids"]
+            examples.append(Example(student.prompt_ids(task), [*completion, tokenizer.eos_token_id]))
+    return examples
+

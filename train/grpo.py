@@ -28,10 +28,15 @@ from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
 from train.cpu import prepare_device
+from train.credit import Credit, CreditSettings
+from train.curriculum import Curriculum
+from train.engram import EngramCallback, plot_run, restore_engram
 from train.held_out import HeldOut
-from train.rollouts import GridRollouts, grid_prompts
+from train.optimizer import TableGroups
+from train.rollouts import GridRollouts, grid_prompts, numbered_episodes
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
-from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
+from train.shared_prefix import SharedPrefixGRPOTrainer
+from train.setup import build_policy, last_checkpoint, save_policy, write_manifest
 
 
 @dataclass
@@ -57,6 +62,12 @@ class GRPOSettings:
     first_episode: int = 0
     """Index of the first training episode in the task."""
     learning_rate: float = 1e-5
+    curriculum: list[dict[str, Any]] = field(default_factory=list)
+    """Stages with ``until_step`` and changes to ``env.kwargs`` (train/curriculum.py)."""
+    credit: CreditSettings = field(default_factory=CreditSettings)
+    """Which turn gets which part of the reward (train/credit.py)."""
+    share_prefixes: bool = False
+    """Train rows that begin alike as one sequence (train/shared_prefix.py); pays off with large micro-batches."""
     eval_env: dict[str, Any] = field(default_factory=dict)
     """Changes to ``env.kwargs`` for the held-out episodes, such as ``split: validation``."""
     eval_episodes: int = 16
@@ -70,29 +81,44 @@ class GRPOSettings:
     """Further fields of ``trl.GRPOConfig``."""
 
 
+class TableGRPOTrainer(TableGroups, GRPOTrainer):
+    """The stock trainer with an optimiser group for the tables of Engram."""
+
+
+class TableSharedPrefixGRPOTrainer(TableGroups, SharedPrefixGRPOTrainer):
+    """The same for rows that share prefixes."""
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(GRPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
     prepare_device()
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     manager = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
-    env = build_env(settings.env, settings.episodes_per_step * settings.group_size)
+    curriculum = Curriculum(settings.env, settings.curriculum, settings.episodes_per_step * settings.group_size)
+    env = curriculum.env(settings.max_steps)
     rollouts = GridRollouts(
-        env, manager, group_size=settings.group_size, slots=settings.turns_per_trajectory, seed=settings.seed
+        curriculum,
+        manager,
+        group_size=settings.group_size,
+        slots=settings.turns_per_trajectory,
+        seed=settings.seed,
+        credit=Credit(settings.credit, settings.group_size, env.envs[0].recipe),
     )
     held_out = HeldOut(settings.env, settings.eval_env, settings.eval_episodes, settings.eval_temperature, manager)
     evaluation = HeldOutEvaluation(held_out, settings.eval_every)
     if not isinstance(backbone.model, PeftModel):
         raise SystemExit("error: GRPO trains a LoRA adapter; none was made")
 
-    trainer = GRPOTrainer(
+    trainer_type = TableSharedPrefixGRPOTrainer if settings.share_prefixes else TableGRPOTrainer
+    trainer = trainer_type(
         model=backbone.model,
         reward_funcs=rollouts.turn_reward,
         args=trainer_arguments(settings),
         train_dataset=training_grid(settings, env),
         processing_class=backbone.tokenizer,
         rollout_func=rollouts,
-        callbacks=[MetricsFile(settings.output_dir), Watchdog(), evaluation],
+        callbacks=[EngramCallback(backbone), MetricsFile(settings.output_dir), Watchdog(), evaluation],
     )
     for replaced in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(replaced)
@@ -100,9 +126,13 @@ def main(argv: list[str] | None = None) -> None:
     evaluation.trainer = trainer
     if trainer.is_world_process_zero():
         write_manifest(settings.output_dir, settings, env, "manager")
-    trainer.train(resume_from_checkpoint=last_checkpoint(settings.output_dir) if settings.resume else None)
+    checkpoint = last_checkpoint(settings.output_dir) if settings.resume else None
+    if checkpoint:
+        restore_engram(backbone, checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
         save_policy(backbone, settings.output_dir)
+        plot_run(settings.output_dir)
         held_out.plot(Path(settings.output_dir))
 
 
@@ -141,11 +171,9 @@ def trainer_arguments(settings: GRPOSettings) -> GRPOConfig:
 
 
 def training_grid(settings: GRPOSettings, env: MemoryVectorEnv) -> Dataset:
-    """One row per slot; finite tasks start over when their episodes run out."""
+    """One row per slot."""
     needed = settings.max_steps * settings.episodes_per_step * PartialState().num_processes
-    indices = range(settings.first_episode, settings.first_episode + needed)
-    size = env.task.size
-    episodes = [index if size is None else index % size for index in indices]
+    episodes = numbered_episodes(env.task, settings.first_episode, needed)
     return Dataset.from_dict({"prompt": grid_prompts(episodes, settings.turns_per_trajectory)})
 
 

@@ -17,6 +17,9 @@ from accelerate.utils import gather_object
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.rollout import Trajectory, rollout
+from memgym.tasks.task import Task
+from train.credit import Credit, CreditSettings
+from train.curriculum import Curriculum
 
 
 def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
@@ -24,43 +27,66 @@ def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
     return [f"{episode}:{slot}" for episode in episodes for slot in range(slots)]
 
 
+def numbered_episodes(task: Task, start: int, count: int) -> list[int]:
+    """Indices of ``count`` episodes from ``start`` on; finite tasks start over when their episodes run out."""
+    return [index if task.size is None else index % task.size for index in range(start, start + count)]
+
+
+def sampling_seed(seed: int, step: int, process: int) -> int:
+    """Of a policy's samples at one step on one process."""
+    return random.Random(f"{seed}:{step}:{process}").getrandbits(40)
+
+
 class GridRollouts:
     """TRL's ``rollout_func`` over a memory environment, and the reward function that goes with it."""
 
-    def __init__(self, env: MemoryVectorEnv, manager: MemoryManager, *, group_size: int, slots: int, seed: int) -> None:
+    def __init__(
+        self,
+        env: MemoryVectorEnv | Curriculum,
+        manager: MemoryManager,
+        *,
+        group_size: int,
+        slots: int,
+        seed: int,
+        credit: Credit | None = None,
+    ) -> None:
         """Create the rollouts of one process.
 
         Args:
-            env: The training environment.
+            env: The training environment, or one for each step.
             manager: The policy being trained; it acts with the trainer's own weights.
             group_size: G, trajectories per episode.
             slots: K, turns trained per trajectory.
             seed: With the optimiser step and the process, seeds every sample and every draw of turns.
+            credit: What each turn is rewarded with; None shares the trajectory's reward.
         """
         self.env = env
         self.manager = manager
         self.group_size = group_size
         self.slots = slots
         self.seed = seed
+        self.credit = credit or Credit(CreditSettings(), group_size, self._env(0).envs[0].recipe)
         self._metrics: dict[str, float] = {}
 
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         """Roll the episodes that the prompts name and return one turn per row, as TRL expects it."""
         episodes = self._episodes(prompts)
         step, process = trainer.state.global_step, trainer.accelerator.process_index
-        self.manager.reseed(random.Random(f"{self.seed}:{step}:{process}").getrandbits(40))
-        repeated = [episode for episode in episodes for _ in range(self.group_size)]
-        trajectories = rollout(self.env, self.manager, repeated)
+        self.manager.reseed(sampling_seed(self.seed, step, process))
+        env = self._env(step)
+        trajectories = rollout(env, self.manager, [episode for episode in episodes for _ in range(self.group_size)])
+        rewards = self.credit.turn_rewards(env, trajectories)
         rows: dict[str, list[Any]] = {
             key: [] for key in ("prompt_ids", "completion_ids", "logprobs", "env_mask", "turn_reward")
         }
         for number, episode in enumerate(episodes):
-            group = trajectories[number * self.group_size : (number + 1) * self.group_size]
+            members = range(number * self.group_size, (number + 1) * self.group_size)
+            group = [trajectories[member] for member in members]
             for turn in self._turns(group, f"{self.seed}:{step}:{process}:{number}:{episode}"):
-                for trajectory in group:
-                    self._append(rows, trajectory, turn)
+                for member in members:
+                    self._append(rows, trajectories[member], rewards[member], turn)
         rows["logprobs"] = None  # type: ignore[assignment]  # sampled by the trained weights themselves
-        self._metrics = _average(gather_object([summarise(trajectories)]))
+        self._metrics = average(gather_object([summarise(trajectories)]))
         return rows
 
     def turn_reward(self, turn_reward: list[float | None], log_metric: Any, **columns: Any) -> list[float | None]:
@@ -90,7 +116,12 @@ class GridRollouts:
         drawn = sorted(random.Random(seed).sample(range(length), min(self.slots, length)))
         return [*drawn, *([None] * (self.slots - len(drawn)))]
 
-    def _append(self, rows: dict[str, list[Any]], trajectory: Trajectory, turn: int | None) -> None:
+    def _env(self, step: int) -> MemoryVectorEnv:
+        return self.env.env(step) if isinstance(self.env, Curriculum) else self.env
+
+    def _append(
+        self, rows: dict[str, list[Any]], trajectory: Trajectory, rewards: Sequence[float], turn: int | None
+    ) -> None:
         if turn is None or turn >= len(trajectory.steps):
             # A slot without a turn: one token that no loss sees (mask 0) and no group counts (reward None).
             end = self.manager.backbone.tokenizer.eos_token_id
@@ -98,7 +129,7 @@ class GridRollouts:
         else:
             decision = trajectory.steps[turn].decision
             completion = list(decision.completion_ids)
-            row = (list(decision.prompt_ids), completion, [1] * len(completion), trajectory.turn_reward(turn))
+            row = (list(decision.prompt_ids), completion, [1] * len(completion), rewards[turn])
         for key, value in zip(("prompt_ids", "completion_ids", "env_mask", "turn_reward"), row, strict=True):
             rows[key].append(value)
 
@@ -123,7 +154,13 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, float]:
     return metrics
 
 
-def _average(reports: Sequence[dict[str, float]]) -> dict[str, float]:
+def mean_turn_reward(trajectories: Sequence[Trajectory]) -> float:
+    """What GRPO logs as reward: each turn's own terms and its trajectory's."""
+    rewards = [trajectory.turn_reward(turn) for trajectory in trajectories for turn in range(len(trajectory.steps))]
+    return _mean(rewards)
+
+
+def average(reports: Sequence[dict[str, float]]) -> dict[str, float]:
     """Mean over processes, which roll equally many episodes."""
     return {name: _mean([report[name] for report in reports]) for name in reports[0]}
 

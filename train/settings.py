@@ -24,7 +24,12 @@ class BackboneSettings:
     dtype: str = "auto"
     """auto, float32, bfloat16 or float16."""
     adapter: str | None = None
-    """Folder of a LoRA adapter to start from."""
+    """Folder of a LoRA adapter to start from; an Engram beside it is loaded with it."""
+    engram: dict[str, Any] | bool = False
+    """off, on (the preset "retrofit"), or a mapping: a preset and fields of ``agents.engram.EngramConfig``."""
+    train_engram: str | None = None
+    """"shared" trains the Engram that all adapters share, "adapter" a copy that belongs to this adapter, "frozen" none.
+    None trains a fresh one, and leaves one that came with ``adapter`` frozen."""
 
 
 @dataclass

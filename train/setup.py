@@ -13,11 +13,22 @@ import gymnasium
 from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 
-from agents.backbone import DTYPES, Backbone, LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
+from agents import engram
+from agents.backbone import (
+    DTYPES,
+    Backbone,
+    LoraSettings,
+    add_adapter,
+    attach_engram,
+    load_adapter,
+    load_backbone,
+    save_adapter,
+)
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.records import MANIFEST, Manifest, plain
 from train.settings import BackboneSettings, EnvSettings, LoraShape
 
+TRAIN_ENGRAM = ("shared", "adapter", "frozen")
 ADAPTER = "adapter"  # folder of a run that holds the trained adapter
 
 
@@ -53,8 +64,8 @@ def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
         loaded = _load_policy(backbone, lora, seed)
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
-    for parameter in loaded.model.parameters():
-        if parameter.requires_grad:
+    for name, parameter in loaded.model.named_parameters():
+        if parameter.requires_grad and "lora_" in name:
             parameter.data = parameter.data.to(DTYPES[lora.dtype])
     if isinstance(loaded.model, PeftModel):
         # A trainer that resumes has PEFT load the checkpoint's adapter, which would turn 16-bit weights into float32.
@@ -65,12 +76,20 @@ def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
 
 
 def _load_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Backbone:
+    trained = backbone.train_engram or ("shared" if backbone.adapter is None else "frozen")
+    if trained not in TRAIN_ENGRAM:
+        raise ValueError(f"backbone.train_engram={trained!r}: expected one of {', '.join(TRAIN_ENGRAM)}")
+    if backbone.adapter is not None and (backbone.engram or trained == "adapter"):
+        raise ValueError("backbone.adapter brings the Engram it was trained with: backbone.engram goes without it")
     loaded = load_backbone(backbone.name, dtype=backbone.dtype)
     if backbone.adapter is None:
-        shape = LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers)
-        add_adapter(loaded, "default", shape, seed=seed)
+        attach_engram(loaded, backbone.engram)
+        own = bool(backbone.engram) and trained == "adapter"
+        add_adapter(loaded, "default", LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers, own), seed=seed)
     else:
         load_adapter(loaded, backbone.adapter, "default", trainable=True)
+    if engram.is_attached(loaded.model) and trained == "shared":
+        engram.set_trainable(loaded.model, True)
     return loaded
 
 

@@ -1,10 +1,12 @@
-"""Warm start: imitate a teacher's operations, with the loss on the completion alone.
+"""Supervised training, with the loss on the completion alone.
 
     accelerate launch -m train.sft --config train/configs/sft.yaml
     accelerate launch -m train.sft --teacher runs/rollout/trajectories.jsonl
+    accelerate launch -m train.sft --config train/configs/locomo_answerer.yaml
 
-The teacher is an agent by name, which is run on the training episodes, or recorded trajectories of the same
-environment.
+A Memory Manager imitates a teacher's operations: an agent by name, which is run on the training episodes, or recorded
+trajectories of the same environment. An Answer Agent (``role: answerer``) sits the exam after the teacher has filled
+the memory and imitates the gold answers.
 """
 
 from __future__ import annotations
@@ -20,12 +22,18 @@ from transformers import PrinterCallback, ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
 from agents import AGENTS, make_agent
+from agents.answerer import AnswerAgent
+from agents.backbone import Backbone
+from agents.base import Agent
 from agents.manager import MemoryManager
 from memgym.records import read_trajectories
 from memgym.rollout import Trajectory, rollout
+from memgym.tasks.task import Task
 from train.callbacks import MetricsFile, RewardBar
 from train.cpu import prepare_device
-from train.examples import Example, examples_from
+from train.engram import EngramCallback, plot_run, restore_engram
+from train.examples import Example, ExamScribe, answer_examples, examples_from
+from train.optimizer import TableGroups
 from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
 from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
 
@@ -41,8 +49,10 @@ class SFTSettings:
     lora: LoraShape = field(default_factory=LoraShape)
     env: EnvSettings = field(default_factory=EnvSettings)
     agent: AgentSettings = field(default_factory=AgentSettings)
+    role: str = "manager"
+    """What is trained: "manager" or "answerer"."""
     teacher: str = "random"
-    """An agent by name, or a trajectories.jsonl of the same environment."""
+    """An agent by name, or a trajectories.jsonl of the same environment; several joined by "+" are all imitated."""
     teacher_kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the teacher by name, such as the oracle's ``noise``."""
     episodes: int = 64
@@ -61,40 +71,73 @@ class SFTSettings:
     """Further fields of ``trl.SFTConfig``."""
 
 
+class TableSFTTrainer(TableGroups, SFTTrainer):
+    """The stock trainer with an optimiser group for the tables of Engram."""
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(SFTSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
     prepare_device()
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
-    student = MemoryManager(backbone, adapter="default", **vars(settings.agent))
     env = build_env(settings.env, 1)
-    examples = examples_from(env, student, teacher_trajectories(settings))
-    trainer = SFTTrainer(
+    examples = [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
+    trainer = TableSFTTrainer(
         model=backbone.model,
         args=trainer_arguments(settings),
         train_dataset=as_dataset(examples),
         processing_class=backbone.tokenizer,
-        callbacks=[MetricsFile(settings.output_dir)],
+        callbacks=[EngramCallback(backbone), MetricsFile(settings.output_dir)],
     )
     for replaced in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(replaced)
     trainer.add_callback(RewardBar)
     if trainer.is_world_process_zero():
-        write_manifest(settings.output_dir, settings, env, "manager")
-    trainer.train(resume_from_checkpoint=last_checkpoint(settings.output_dir) if settings.resume else None)
+        write_manifest(settings.output_dir, settings, env, settings.role)
+    checkpoint = last_checkpoint(settings.output_dir) if settings.resume else None
+    if checkpoint:
+        restore_engram(backbone, checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
         save_policy(backbone, settings.output_dir)
+        plot_run(settings.output_dir)
 
 
-def teacher_trajectories(settings: SFTSettings) -> list[Trajectory]:
+def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> list[Example]:
+    """What one teacher shows the role that is trained."""
+    if settings.role == "manager":
+        student = MemoryManager(backbone, adapter="default", **vars(settings.agent))
+        return examples_from(build_env(settings.env, 1), student, teacher_trajectories(settings, teacher))
+    if settings.role != "answerer":
+        raise SystemExit(f"error: role={settings.role!r}: expected manager or answerer")
+    policy = named_teacher(settings, teacher)
+    answerer = AnswerAgent(backbone, "default")
+    scribe = ExamScribe(answerer.window)
+    env = build_env(settings.env, 1, {**policy.env_overrides, "reader": scribe})
+    return answer_examples(env, scribe, answerer, policy, training_episodes(settings, env.task))
+
+
+def teacher_trajectories(settings: SFTSettings, name: str) -> list[Trajectory]:
     """Run the teacher, in the environment it is defined by, or read its records."""
-    if settings.teacher not in AGENTS:
-        return list(read_trajectories(Path(settings.teacher)))
-    task = build_env(settings.env, 1).task
-    teacher = make_agent(settings.teacher, task=task, **settings.teacher_kwargs)
-    count = settings.episodes if task.size is None else min(settings.episodes, task.size)
-    env = build_env(settings.env, min(count, 64), teacher.env_overrides)
-    return rollout(env, teacher, range(settings.first_episode, settings.first_episode + count))
+    if name not in AGENTS:
+        return list(read_trajectories(Path(name)))
+    teacher = named_teacher(settings, name)
+    episodes = training_episodes(settings, build_env(settings.env, 1).task)
+    return rollout(build_env(settings.env, min(len(episodes), 64), teacher.env_overrides), teacher, episodes)
+
+
+def named_teacher(settings: SFTSettings, name: str) -> Agent:
+    """The agent of that name, acting on the training task."""
+    try:
+        return make_agent(name, task=build_env(settings.env, 1).task, **settings.teacher_kwargs)
+    except (ValueError, TypeError) as error:
+        raise SystemExit(f"error: teacher {name}: {error}") from error
+
+
+def training_episodes(settings: SFTSettings, task: Task) -> range:
+    """Indices of the episodes that are imitated."""
+    count = settings.episodes if task.size is None else min(settings.episodes, task.size - settings.first_episode)
+    return range(settings.first_episode, settings.first_episode + count)
 
 
 def as_dataset(examples: list[Example]) -> Dataset:

@@ -22,8 +22,9 @@ def system_text(codec: Codec, stores: Sequence[str], *, search: bool) -> str:
 
 
 def user_text(observation: Observation) -> str:
-    """The room left, the entries shown, and the chunk."""
+    """The chunk, the entries shown, and the room left: what differs between trajectories of an episode comes last."""
     room = int(observation["budget_left"][-1])
-    lines = [f"Room: {room}"] if room >= 0 else []
-    lines += [f"- {entry['text']}" for entry in observation["entries"]]
-    return "\n".join([*lines, observation["chunk"]])
+    lines = [f"- {entry['text']}" for entry in observation["entries"]]
+    if room >= 0:
+        lines.append(f"Room: {room}")
+    return "\n".join([observation["chunk"], *lines])

@@ -2,12 +2,14 @@ import pytest
 import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
-from agents.decoding import MIN_SHARED, _choose, _shared_length, decode
+from agents.decoding import MIN_SAVED, _choose, decode
 
 NONE = frozenset()
-COMMON = tuple(range(30, 30 + MIN_SHARED + 4))
+COMMON = tuple(range(30, 30 + MIN_SAVED + 4))
 RAGGED = [(*COMMON, 7, 8, 9), (5,), (11, 12, 13, 14), (*COMMON, 3), (60, 61)]
 SHARING = [(*COMMON, 7, 8, 9), (*COMMON, 3), (*COMMON, 60, 61, 62, 63, 64, 65), (*COMMON, 7, 8, 10)]
+
+GROUPS = [*[(*COMMON, *range(100, 120), end) for end in (7, 8, 9)], (5,), *[(*range(150, 175), end) for end in (7, 8)]]
 
 
 def one_by_one(model, prompt, steps):
@@ -27,7 +29,7 @@ def by_transformers(model, prompts, steps):
     return model.generate(input_ids=ids, attention_mask=mask, generation_config=config)[:, width:].tolist()
 
 
-@pytest.mark.parametrize("prompts", [RAGGED, SHARING])
+@pytest.mark.parametrize("prompts", [RAGGED, SHARING, GROUPS])
 def test_greedy_batches_are_what_each_prompt_gives_alone_and_what_transformers_gives(each_tiny_backbone, prompts):
     model = each_tiny_backbone.model
     decoded = decode(model, prompts, max_new_tokens=12, ends=NONE, pad=0)
@@ -35,7 +37,7 @@ def test_greedy_batches_are_what_each_prompt_gives_alone_and_what_transformers_g
     assert decoded == by_transformers(model, prompts, 12)
 
 
-@pytest.mark.parametrize("prompts", [RAGGED, SHARING])
+@pytest.mark.parametrize("prompts", [RAGGED, SHARING, GROUPS])
 def test_a_row_that_ends_leaves_and_the_others_go_on_undisturbed(tiny_backbone, prompts):
     full = decode(tiny_backbone.model, prompts, max_new_tokens=12, ends=NONE, pad=0)
     ends = frozenset([full[0][4], full[2][1]])
@@ -91,19 +93,26 @@ def test_a_sliding_window_is_decoded_without_sharing_its_cache():
     assert decoded == by_transformers(model, SHARING, 12)
 
 
-@pytest.mark.parametrize(
-    ("prompts", "shared"),
-    [
-        ([COMMON], 0),
-        (SHARING, len(COMMON)),
-        (RAGGED, 0),
-        ([COMMON, COMMON[:-1]], len(COMMON) - 2),  # one token is left to read
-        ([(*COMMON[: MIN_SHARED - 1], 1), (*COMMON[: MIN_SHARED - 1], 2)], 0),
-        ([(*COMMON[:MIN_SHARED], 1), (*COMMON[:MIN_SHARED], 2)], MIN_SHARED),
-    ],
-)
-def test_length_of_the_shared_prefix(prompts, shared):
-    assert _shared_length(prompts) == shared
+def test_each_group_reads_its_own_prefix_once(tiny_backbone):
+    groups = [prompt for prompt in GROUPS if len(prompt) > 1]
+    read = []
+    handle = tiny_backbone.model.register_forward_hook(
+        lambda module, args, kwargs, output: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    decoded = decode(tiny_backbone.model, groups, max_new_tokens=1, ends=NONE, pad=0)
+    handle.remove()
+    assert read == [(2, len(COMMON) + 20), (5, 1)]
+    assert decoded == [one_by_one(tiny_backbone.model, prompt, 1) for prompt in groups]
+
+
+def test_too_short_a_prefix_is_not_read_apart(tiny_backbone):
+    read = []
+    handle = tiny_backbone.model.register_forward_hook(
+        lambda module, args, kwargs, output: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    decode(tiny_backbone.model, [(5, 6, 7), (5, 6, 8)], max_new_tokens=1, ends=NONE, pad=0)
+    handle.remove()
+    assert read == [(2, 3)]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

@@ -1,16 +1,18 @@
 import pytest
 
 from agents import make_agent
+from agents.answerer import AnswerAgent
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
+from memgym.exam.reader import ABSTENTION
 from memgym.memory.codecs import get_codec
 from memgym.memory.operations import Operation
 from memgym.replay import ReplayPolicy
 from memgym.rollout import rollout
 from memgym.tasks.procedural import DialogueGenerator
 from memgym.tasks.task import ProceduralTask
-from tests.scripted import Scripted, fact, make_vector, tea_story
-from train.examples import examples_from
+from tests.scripted import Scripted, fact, make_episode, make_question, make_vector, tea_story
+from train.examples import ExamScribe, answer_examples, examples_from
 
 STORIES = (tea_story("s0"), tea_story("s1", days=2))
 
@@ -115,3 +117,22 @@ def _over(task, **settings) -> MemoryVectorEnv:
     from memgym.envs.memory import MemoryEnv
 
     return MemoryVectorEnv(MemoryEnv(task, **settings), 2)
+
+
+def test_an_answerer_reads_what_the_exam_would_show_it_and_imitates_the_gold_answer(tiny_backbone):
+    asked = make_question("What does Ann play?", "anything", answerable=False)
+    story = make_episode(["I bought a red bicycle."], ["My cat is Moss."], questions=(*tea_story().questions, asked))
+    student = AnswerAgent(tiny_backbone)
+    scribe = ExamScribe(student.window)
+    env = make_vector(story, reader=scribe)
+    examples = answer_examples(env, scribe, student, Scripted([fact("The bicycle is red.")], []), [0])
+    tokenizer = tiny_backbone.tokenizer
+    assert [tokenizer.decode(example.completion_ids) for example in examples] == [
+        "red<|im_end|>",
+        "Moss<|im_end|>",
+        f"{ABSTENTION}<|im_end|>",
+    ]
+    prompts = [tokenizer.decode(example.prompt_ids) for example in examples]
+    assert "The bicycle is red." in prompts[0]
+    assert "What colour is the bicycle of Ann?" in prompts[0]
+    assert "Moss" not in prompts[1]  # the teacher did not write it down

@@ -35,10 +35,14 @@ def finished(tiny_run, tmp_path_factory):
     return folder
 
 
+def taught_by(settings):
+    return sft.teacher_trajectories(settings, settings.teacher)
+
+
 def examples_of(tiny_run):
     settings = settings_of(*arguments(tiny_run, "unused"))
     student = MemoryManager(load_backbone("tiny-llama", device="cpu"))
-    return examples_from(build_env(settings.env, 1), student, sft.teacher_trajectories(settings))
+    return examples_from(build_env(settings.env, 1), student, taught_by(settings))
 
 
 # --- What is trained -------------------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ def test_the_trainer_is_handed_these_labels_whole(policy, tmp_path):
 
 
 def test_a_teachers_records_teach_the_same_as_the_teacher(finished, tiny_run, tmp_path, adapter_weights):
-    recorded = sft.teacher_trajectories(settings_of(*arguments(tiny_run, tmp_path)))
+    recorded = taught_by(settings_of(*arguments(tiny_run, tmp_path)))
     with TrajectoryWriter(tmp_path / "teacher" / "trajectories.jsonl") as writer:
         for trajectory in recorded:
             writer.write(trajectory)
@@ -114,7 +118,7 @@ def test_the_teacher_acts_in_the_environment_it_is_defined_by(tiny_run):
     """The oracle is shown all it holds, whatever the student sees."""
     settings = settings_of(*arguments(tiny_run, "unused", "--env.kwargs.shown", 0, "--env.kwargs.max_operations", 1))
     settings.env.kwargs["dialogue"] |= {"turns_per_chunk": 6, "questions": 6}
-    trajectories = sft.teacher_trajectories(settings)
+    trajectories = taught_by(settings)
     assert [trajectory.episode for trajectory in trajectories] == [0, 1, 2, 3]
     operations = [step.operations for trajectory in trajectories for step in trajectory.steps]
     assert max(map(len, operations)) > 1
@@ -122,23 +126,23 @@ def test_the_teacher_acts_in_the_environment_it_is_defined_by(tiny_run):
 
 
 def test_teachers_take_arguments_and_other_episodes(tiny_run):
-    plain = sft.teacher_trajectories(settings_of(*arguments(tiny_run, "unused")))
-    later = sft.teacher_trajectories(settings_of(*arguments(tiny_run, "unused", "--first_episode", 2)))
+    plain = taught_by(settings_of(*arguments(tiny_run, "unused")))
+    later = taught_by(settings_of(*arguments(tiny_run, "unused", "--first_episode", 2)))
     assert [t.episode for t in later] == [2, 3, 4, 5]
     assert later[0] == plain[2]
-    errs = sft.teacher_trajectories(settings_of(*arguments(tiny_run, "unused", "--teacher_kwargs", "{noise: 1.0}")))
+    errs = taught_by(settings_of(*arguments(tiny_run, "unused", "--teacher_kwargs", "{noise: 1.0}")))
     assert all(a.steps[0].decision != b.steps[0].decision for a, b in zip(plain, errs, strict=True))
 
 
 def test_a_finite_task_is_not_asked_for_more_episodes_than_it_has(tmp_path):
     path = write_custom(tmp_path / "stories.jsonl", *map(tea_story, "abc"))
     settings = settings_of("--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {path}}}", "--teacher", "oracle")
-    assert [trajectory.episode for trajectory in sft.teacher_trajectories(settings)] == [0, 1, 2]
+    assert [trajectory.episode for trajectory in taught_by(settings)] == [0, 1, 2]
 
 
 def test_an_unknown_teacher_is_an_error_that_says_what_was_expected(tiny_run):
     with pytest.raises(ValueError, match=r"nobody: no such file; expected a trajectories\.jsonl"):
-        sft.teacher_trajectories(settings_of(*arguments(tiny_run, "unused", "--teacher", "nobody")))
+        taught_by(settings_of(*arguments(tiny_run, "unused", "--teacher", "nobody")))
 
 
 def test_records_of_other_episodes_are_refused(tiny_run, tmp_path):
@@ -188,3 +192,26 @@ def test_every_config_in_the_repository_fits_the_trainer_and_its_environment(pat
     assert sft.trainer_arguments(settings).max_steps == settings.max_steps
     if "path" not in settings.env.kwargs and settings.env.id == "memgym/Dialogue-v0":
         assert build_env(settings.env, 1).num_envs == 1
+
+
+# --- The Answer Agent ------------------------------------------------------------------------------------------------
+
+
+def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
+    story = write_custom(tmp_path / "data.jsonl", tea_story("s0"), tea_story("s1", days=2))
+    sft.main(
+        [
+            *("--backbone.name", "tiny-llama", "--lora.rank", "4"),
+            *("--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {story}, split: test}}"),
+            *("--role", "answerer", "--teacher", "oracle+append_all", "--max_steps", "12", "--batch_size", "6"),
+            *("--learning_rate", "3e-2", "--output_dir", str(tmp_path / "run")),
+        ]
+    )
+    losses = [row["loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
+    assert losses[-1] < 0.5 * losses[0]
+    assert Manifest.read(tmp_path / "run" / "manifest.yaml").agent == "answerer"
+
+
+def test_an_unknown_role_ends_with_one_line(tiny_run, tmp_path):
+    with pytest.raises(SystemExit, match="role='judge': expected manager or answerer"):
+        sft.main(arguments(tiny_run, tmp_path, "--role", "judge"))

@@ -1,0 +1,200 @@
+"""Credit assignment: which turn gets which part of a trajectory's reward.
+
+    trajectory    every turn of a trajectory shares its episode reward (Mem-alpha, arXiv 2509.25911, Eq. 5)
+    same_turn     step rewards, discounted back, and the episode reward, each against the group at the same turn (GiGPO)
+    local_exams   the exam's score as it grows: what is due is asked after each step (memgym/local_exams.py)
+    evidence      the exam's score to the turns that wrote what it was answered from (memgym/attribution.py)
+
+GRPO compares one number per turn within a group (``turn_rewards``); PPO wants rewards that add up over time and has a
+critic carry them back (``step_rewards``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memgym.answer_rewards import AnswerReward
+from memgym.attribution import credit_by_step
+from memgym.envs.vector import MemoryVectorEnv
+from memgym.exam.metrics import score
+from memgym.local_exams import AnswerWorth, worth_after_steps
+from memgym.rewards import Recipe
+from memgym.rollout import Trajectory
+from memgym.tasks.episode import Question
+from train.advantages import discounted_returns, group_relative
+
+KINDS = ("trajectory", "same_turn", "local_exams", "evidence")
+LOCAL_KINDS = ("local_exams", "evidence")
+Rewards = list[list[float]]  # by trajectory and turn
+
+
+@dataclass
+class CreditSettings:
+    """How a trajectory's reward is divided among its turns."""
+
+    kind: str = "trajectory"
+    """trajectory, same_turn, local_exams or evidence; train/credit.py says what they do."""
+    discount: float = 0.95
+    """GRPO with all but trajectory: of a later turn's reward, per turn. (PPO has the group gae.)"""
+    local_share: float = 1.0
+    """local_exams, evidence: share of the local reward; the rest goes as with trajectory."""
+    trajectory_weight: float = 1.0
+    """GRPO with same_turn: weight of the episode reward beside the step rewards."""
+
+
+class Credit:
+    """Divides the rewards of groups of trajectories, G of the same episode one after the other."""
+
+    def __init__(self, settings: CreditSettings, group_size: int, recipe: Recipe | AnswerReward) -> None:
+        """Create the assignment.
+
+        Args:
+            settings: What it is.
+            group_size: G.
+            recipe: The reward of the environment.
+
+        Raises:
+            SystemExit: The settings have no meaning, or none with this reward; one line says why.
+        """
+        self.settings = settings
+        self.group_size = group_size
+        if settings.kind not in KINDS:
+            raise SystemExit(f"error: credit.kind={settings.kind!r}: expected one of {', '.join(KINDS)}")
+        for name, value in (("discount", settings.discount), ("local_share", settings.local_share)):
+            if not 0 <= value <= 1:
+                raise SystemExit(f"error: credit.{name}={value}: expected a number in [0, 1]")
+        if settings.kind == "same_turn" and group_size < 2:
+            raise SystemExit(
+                f"error: credit.kind=same_turn compares trajectories of one episode, group_size={group_size}: set it "
+                "to 2 or more"
+            )
+        self._worth = answer_worth(recipe) if settings.kind in LOCAL_KINDS else None
+
+    def turn_rewards(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
+        """For GRPO: what each turn is compared by with the same turn of its group.
+
+        Args:
+            env: The environment of the trajectories, between two rollouts.
+            trajectories: Whole groups.
+        """
+        shared = [[t.turn_reward(turn) for turn in range(len(t.steps))] for t in trajectories]
+        if self.settings.kind == "same_turn":
+            return [row for group in self._groups(trajectories) for row in self._same_turn(group)]
+        if self.settings.kind not in LOCAL_KINDS:
+            return shared
+        local = self._local(env, trajectories)
+        return self._mixed(shared, [discounted_returns(row, self.settings.discount) for row in local])
+
+    def step_rewards(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
+        """For PPO: rewards of the turns, which add up to the trajectory's (with same_turn: to its lead on the group).
+
+        Args:
+            env: The environment of the trajectories, between two rollouts.
+            trajectories: Whole groups.
+        """
+        recorded = [[step.reward for step in trajectory.steps] for trajectory in trajectories]
+        if self.settings.kind == "same_turn":
+            return [row for group in self._groups(trajectories) for row in _centred(group)]
+        if self.settings.kind not in LOCAL_KINDS:
+            return recorded
+        return self._mixed(recorded, self._local(env, trajectories))
+
+    def _groups(self, trajectories: Sequence[Trajectory]) -> list[Sequence[Trajectory]]:
+        size = self.group_size
+        return [trajectories[start : start + size] for start in range(0, len(trajectories), size)]
+
+    def _mixed(self, shared: Rewards, local: Rewards) -> Rewards:
+        share = self.settings.local_share
+        pairs = zip(shared, local, strict=True)
+        return [[(1 - share) * a + share * b for a, b in zip(*rows, strict=True)] for rows in pairs]
+
+    def _local(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
+        """Step terms, and the exam's score where it was earned; what else the episode gave goes to the last turn."""
+        assert self._worth is not None  # made with the settings
+        if self.settings.kind == "evidence":
+            earned = [credit_by_step(env, trajectory, self._worth) for trajectory in trajectories]
+        else:
+            earned = [_differences(values) for values in worth_after_steps(env, trajectories, self._worth)]
+        rewards = []
+        for trajectory, row in zip(trajectories, earned, strict=True):
+            own = [trajectory.own_reward(turn) + part for turn, part in enumerate(row)]
+            own[-1] += trajectory.episode_reward - sum(row)
+            rewards.append(own)
+        return rewards
+
+    def _same_turn(self, group: Sequence[Trajectory]) -> Rewards:
+        """A = norm(G) + weight norm(R) over the group at the same turn, on top of the turn's mean reward.
+
+        G is the discounted sum of step rewards from the turn on, R the episode reward. The mean, which GRPO takes off
+        again, keeps the logged reward readable.
+        """
+        own = [[t.own_reward(turn) for turn in range(len(t.steps))] for t in group]
+        returns = [discounted_returns(rewards, self.settings.discount) for rewards in own]
+        rows: Rewards = [[] for _ in group]
+        for turn in range(max(map(len, own))):
+            present = [number for number, rewards in enumerate(own) if turn < len(rewards)]
+            steps = group_relative([returns[number][turn] for number in present])
+            episodes = group_relative([group[number].episode_reward for number in present])
+            mean = sum(group[number].turn_reward(turn) for number in present) / len(present)
+            for number, of_steps, of_episode in zip(present, steps, episodes, strict=True):
+                rows[number].append(mean + of_steps + self.settings.trajectory_weight * of_episode)
+        return rows
+
+
+def _own_metric(question: Question, prediction: str) -> float:
+    return score(question.metric, prediction, question.answers)
+
+
+def _exact_match(question: Question, prediction: str) -> float:
+    return score("squad_em", prediction, question.answers)
+
+
+def _em_else_f1(question: Question, prediction: str) -> float:
+    return max(_exact_match(question, prediction), _own_metric(question, prediction))
+
+
+# The episode terms of memgym.rewards that are means over the exam's answers: what each says of one answer.
+ANSWER_TERMS: dict[str, AnswerWorth] = {
+    "correctness": _own_metric,
+    "exact_match": _exact_match,
+    "em_else_f1": _em_else_f1,
+}
+
+
+def answer_worth(recipe: Recipe | AnswerReward) -> AnswerWorth:
+    """What the episode terms of a recipe pay for one answer, before it is divided by the number of questions.
+
+    Raises:
+        SystemExit: They pay nothing for the answers of an exam.
+    """
+    terms = recipe.episode_terms if isinstance(recipe, Recipe) else {}  # one question, one turn: nothing to divide
+    weights = {name: terms[name][0] for name in ANSWER_TERMS if name in terms and terms[name][0]}
+    if not weights:
+        raise SystemExit(
+            f"error: reward {recipe.name!r} has no weight on {', '.join(ANSWER_TERMS)}, and local_exams and evidence "
+            "divide what these give: choose another reward, or credit.kind trajectory or same_turn"
+        )
+
+    def worth(question: Question, prediction: str) -> float:
+        return sum(weight * ANSWER_TERMS[name](question, prediction) for name, weight in weights.items())
+
+    return worth
+
+
+def _centred(group: Sequence[Trajectory]) -> Rewards:
+    """Step rewards less the group's mean at the same turn, and the episode reward less the group's mean."""
+    rewards: Rewards = [[] for _ in group]
+    for turn in range(max(len(trajectory.steps) for trajectory in group)):
+        present = [number for number, trajectory in enumerate(group) if turn < len(trajectory.steps)]
+        mean = sum(group[number].own_reward(turn) for number in present) / len(present)
+        for number in present:
+            rewards[number].append(group[number].own_reward(turn) - mean)
+    mean = sum(trajectory.episode_reward for trajectory in group) / len(group)
+    for row, trajectory in zip(rewards, group, strict=True):
+        row[-1] += trajectory.episode_reward - mean
+    return rewards
+
+
+def _differences(values: Sequence[float]) -> list[float]:
+    return [after - before for before, after in zip([0.0, *values], values, strict=False)]
