@@ -1,12 +1,17 @@
-"""All agents on one page."""
+"""All agents on one page, and the memory that is deployed with them: ``agents.MemoryAssistant``."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.base import Agent
 from memgym.tasks.task import Task
+
+if TYPE_CHECKING:
+    from agents.assistant import MemoryAssistant
+
+__all__ = ["AGENTS", "BASELINES", "Agent", "MemoryAssistant", "make_agent"]
 
 AGENTS = {
     # Floors
@@ -21,6 +26,7 @@ AGENTS = {
     "oracle": "agents.baselines.oracle:Oracle",  # is given the task, and so the gold evidence
     # Language models
     "manager": "agents.manager:MemoryManager",  # backbone=..., adapter=...
+    "memlora": "agents.memlora:MemLoRA",  # backbone=..., extract=..., update=...
 }
 BASELINES = ("no_memory", "random", "recency", "append_all", "rag", "full_context", "oracle")
 
@@ -43,3 +49,10 @@ def make_agent(name: str, *, task: Task, **kwargs: Any) -> Agent:
     if name == "oracle":
         kwargs["task"] = task
     return agent_type(**kwargs)
+
+
+def __getattr__(name: str) -> Any:
+    """The assistant is imported when it is asked for: those who only look up an agent need nothing of it."""
+    if name == "MemoryAssistant":
+        return import_module("agents.assistant").MemoryAssistant
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agents.backbone import Backbone, active_adapter
-from agents.generation import MAX_BATCH_TOKENS, generate
+from agents.backbone import Backbone
+from agents.generation import MAX_BATCH_TOKENS, generate_with
 from agents.prompts.answer import render_answer_prompt
+from agents.trained_as import Record, options_of
 from memgym.exam.reader import ReadingTask
 from memgym.exam.reply import ANSWER_MARK
 from memgym.memory.budget import count_lexical_tokens
+
+DEFAULTS = {"distil": False, "max_new_tokens": 32}
 
 
 class AnswerAgent:
@@ -25,13 +28,15 @@ class AnswerAgent:
         backbone: Backbone,
         adapter: str | None = None,
         *,
-        distil: bool = False,
-        max_new_tokens: int = 32,
+        distil: bool | None = None,
+        max_new_tokens: int | None = None,
         window: int = 2000,
         max_batch_tokens: int = MAX_BATCH_TOKENS,
         name: str | None = None,
     ) -> None:
         """Create the reader.
+
+        Options that are None are as the adapter was trained (``agents.trained_as``), else as in ``DEFAULTS``.
 
         Args:
             backbone: Model and tokenizer, shared with any other agent.
@@ -41,28 +46,36 @@ class AnswerAgent:
             window: Longest context, in lexical tokens.
             max_batch_tokens: See ``agents.generation.generate``.
             name: Written to records; None makes one of backbone and adapter.
+
+        Raises:
+            ValueError: The window has no room, or the adapter was trained otherwise.
         """
         if window < 1:
             raise ValueError(f"reader window={window}: expected at least 1 lexical token")
+        asked = {"distil": distil, "max_new_tokens": max_new_tokens}
+        options = options_of(backbone.trained_as.get(adapter or ""), "answerer", asked, DEFAULTS)
         self.backbone = backbone
         self.adapter = adapter
-        self.distil = distil
-        self.max_new_tokens = max_new_tokens
+        self.distil: bool = options["distil"]
+        self.max_new_tokens: int = options["max_new_tokens"]
         self.window = window
         self.max_batch_tokens = max_batch_tokens
         self.name = name or f"lm({backbone.name}, {adapter or 'no adapter'})"
 
+    @property
+    def record(self) -> Record:
+        """What an adapter is that is trained to act as this agent."""
+        return {"role": "answerer", "distil": self.distil, "max_new_tokens": self.max_new_tokens}
+
     def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
         """One answer per task, in order; "" where the model says nothing."""
-        prompts = [self.prompt_ids(task) for task in tasks]
-        with active_adapter(self.backbone, self.adapter):
-            generations = generate(
-                self.backbone.model,
-                self.backbone.tokenizer,
-                prompts,
-                max_new_tokens=self.max_new_tokens,
-                max_batch_tokens=self.max_batch_tokens,
-            )
+        generations = generate_with(
+            self.backbone,
+            self.adapter,
+            [self.prompt_ids(task) for task in tasks],
+            max_new_tokens=self.max_new_tokens,
+            max_batch_tokens=self.max_batch_tokens,
+        )
         return [read_answer(generation.text, marked=self.distil) for generation in generations]
 
     def prompt_ids(self, task: ReadingTask) -> list[int]:

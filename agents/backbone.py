@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from agents import engram
 from agents.embedded import HUB_ID, WHEEL, convert_once, find_gguf
 from agents.tiny import TINY_CONFIGS, build_tiny
+from agents.trained_as import Record, read_record, write_record
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -32,6 +33,8 @@ class Backbone:
     name: str
     without_engram: set[str | None] = field(default_factory=set)
     """Adapters, and None for the bare model, that were made without the model's Engram and compute without it."""
+    trained_as: dict[str, Record] = field(default_factory=dict)
+    """Role and format of the adapters of which they are known; kept with them (agents/trained_as.py)."""
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +84,7 @@ def load_backbone(
         ValueError: Unknown dtype.
         OSError: The model is neither installed, nor a folder, nor in the hub's cache or reachable on the hub.
     """
-    place = torch.device(device) if device is not None else _default_device()
+    place = torch.device(device) if device is not None else default_device()
     if name in TINY_CONFIGS:
         model, tokenizer = build_tiny(name, seed=seed, dtype=_resolve_dtype(dtype, torch.float32))
     else:
@@ -91,7 +94,7 @@ def load_backbone(
 
 
 def _load_pretrained(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    with _no_progress_bars():
+    with no_progress_bars():
         source = _resolve_source(name)
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
@@ -116,7 +119,8 @@ def _unreachable(name: str) -> str:
     return f"backbone {name!r} is neither a folder with a model, nor in the hub's cache, nor reachable on the hub"
 
 
-def _default_device() -> torch.device:
+def default_device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -140,7 +144,8 @@ def _native_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
+    """Within the block transformers draws none."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -232,6 +237,7 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
     _check_new(backbone, name)
     if not (Path(path) / "adapter_config.json").is_file():
         raise ValueError(f"no adapter in {path}: expected a folder with adapter_config.json")
+    record = read_record(path)
     _load_engram_of(backbone, Path(path), name)
     if isinstance(backbone.model, PeftModel):
         backbone.model.load_adapter(str(path), adapter_name=name, is_trainable=trainable)
@@ -239,6 +245,8 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
         backbone.model = PeftModel.from_pretrained(backbone.model, str(path), adapter_name=name, is_trainable=trainable)
     backbone.model.set_adapter(name, inference_mode=not trainable)
     backbone.model.eval()
+    if record is not None:
+        backbone.trained_as[name] = record
 
 
 def _load_engram_of(backbone: Backbone, folder: Path, name: str) -> None:
@@ -261,7 +269,7 @@ def _load_engram_of(backbone: Backbone, folder: Path, name: str) -> None:
 def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
     """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default".
 
-    The model's Engram goes beside it, if the adapter uses it.
+    The model's Engram goes beside it, if the adapter uses it, and what it was trained as, if that is known.
     """
     model = _require(backbone, name)
     folder = Path(path)
@@ -274,6 +282,8 @@ def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
     config.save_pretrained(str(folder))
     if engram.is_attached(model) and name not in backbone.without_engram:
         engram.save_engram(model, folder)
+    if name in backbone.trained_as:
+        write_record(folder, backbone.trained_as[name])
 
 
 @contextmanager

@@ -129,4 +129,8 @@ def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator
     """One token id per row of logits (N, V)."""
     if temperature == 0:
         return logits.argmax(dim=-1)
-    return torch.multinomial((logits.float() / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
+    # By the inverse of the distribution function, one random number a row: multinomial draws one for every word of the
+    # vocabulary, which on a CPU takes longer than the model's own forward pass.
+    reached = (logits.float() / temperature).softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)  # (N, V)
+    drawn = torch.rand(len(logits), 1, generator=generator, device=logits.device, dtype=torch.float64) * reached[:, -1:]
+    return torch.searchsorted(reached, drawn, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)

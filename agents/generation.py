@@ -11,6 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from agents.backbone import Backbone, active_adapter
 from agents.decoding import Prompt, decode
 
 MAX_BATCH_TOKENS = 32768  # positions of prompts and completions held in the key-value cache at once
@@ -82,6 +83,38 @@ def generate(
         return results
     by_prompt = dict(zip(rows, results, strict=True))
     return [by_prompt[row] for row in ids]
+
+
+def generate_with(
+    backbone: Backbone,
+    adapter: str | None,
+    prompts: Sequence[str] | Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_batch_tokens: int = MAX_BATCH_TOKENS,
+) -> list[Generation]:
+    """``generate`` with one adapter of a backbone, or with none; afterwards the backbone is as it was.
+
+    Raises:
+        ValueError: The backbone has no such adapter; or as ``generate`` does.
+    """
+    with active_adapter(backbone, adapter):
+        return generate(
+            backbone.model,
+            backbone.tokenizer,
+            prompts,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            max_batch_tokens=max_batch_tokens,
+        )
+
+
+def call_seed(seed: int, call: int) -> int:
+    """Seed of an agent's n-th call: every one samples with a seed of its own."""
+    return (seed * 1_000_003 + call) % (1 << 63)
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str] | Sequence[Sequence[int]]) -> list[Prompt]:

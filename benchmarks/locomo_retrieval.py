@@ -1,9 +1,10 @@
-"""Evidence recall of the memory bank's own search over raw LoCoMo turns, next to the reference BM25.
+"""What the memory bank's own search finds among raw LoCoMo turns: by words, by vectors, by both; and what it costs.
 
 One bank per conversation, one entry per turn; the query is the question. Needs the LoCoMo file, which is not part of
 this repository (CC BY-NC 4.0)::
 
     MEMGYM_DATA=<folder> python -m benchmarks.locomo_retrieval --json recall.json
+    MEMGYM_DATA=<folder> python -m benchmarks.locomo_retrieval --encoder none  # BM25 alone, without torch
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
+from typing import Any
 
+from benchmarks._timing import timed
 from memgym.exam.retrieval_metrics import evidence_recall
-from memgym.memory.bank import MemoryBank
-from memgym.memory.budget import UNLIMITED
-from memgym.tasks.episode import Episode
+from memgym.memory import RETRIEVALS, UNLIMITED, Encoder, Entry, MemoryBank, Retrieval
+from memgym.tasks.episode import Episode, Question
 from memgym.tasks.locomo import LOCOMO_CATEGORIES, LoCoMo
 
 # Recall by results looked at, of BM25 over turns: \w+ lower-cased, Porter stems, k1 1.5, b .75,
@@ -27,75 +31,140 @@ from memgym.tasks.locomo import LOCOMO_CATEGORIES, LoCoMo
 REFERENCE = {1: 0.2740, 5: 0.4904, 10: 0.5690, 25: 0.6765, 50: 0.7444}
 REFERENCE_AT_10 = {"1": 0.266, "2": 0.661, "3": 0.237, "4": 0.632, "5": 0.645}
 
-Recalls = dict[int, dict[str, list[float]]]  # results looked at -> category -> recall of each question
+COSTS = {
+    "index_s": "storing and indexing all turns, s",
+    "question_ms": "a search, question encoded in it, ms (median)",
+    "search_ms": "a search, question encoded before, ms (median)",
+    "bank_mb": "all banks, MB (10^6 bytes)",
+}
 
 
-def fill(episode: Episode) -> MemoryBank:
-    """A bank with one episodic entry per turn: ``speaker said, "text"`` (the text holds the picture's caption)."""
+@dataclass
+class Measured:
+    """One way to search, over all conversations."""
+
+    # Results looked at -> category -> recall of each question that has evidence.
+    recalls: dict[int, dict[str, list[float]]] = field(
+        default_factory=lambda: {cut: defaultdict(list) for cut in REFERENCE}
+    )
+    question_s: list[float] = field(default_factory=list)  # seconds of the first search for each question
+    search_s: list[float] = field(default_factory=list)  # of a second one
+    index_s: float = 0.0
+    bank_bytes: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Mean recall over questions by cut, and by category at 10, and the costs."""
+        return {
+            "recall": {str(cut): fmean(chain.from_iterable(rows.values())) for cut, rows in self.recalls.items()},
+            "recall_at_10_by_category": {id_: fmean(rows) for id_, rows in sorted(self.recalls[10].items())},
+            "index_s": self.index_s,
+            "question_ms": median(self.question_s) * 1e3,
+            "search_ms": median(self.search_s) * 1e3,
+            "bank_mb": self.bank_bytes / 1e6,
+        }
+
+
+def store_turns(bank: MemoryBank, episode: Episode) -> None:
+    """One episodic entry per turn: ``speaker said, "text"`` (the text holds the picture's caption)."""
     # A bank refuses exact duplicates, so turns with the same words share an entry.
     sources: dict[str, list[str]] = defaultdict(list)
     for turn in episode.turns:
         sources[f'{turn.speaker} said, "{turn.text}"'].append(turn.id)
-    bank = MemoryBank(budget=UNLIMITED)
     for document, turn_ids in sources.items():
         result = bank.insert("episodic", document, sources=turn_ids)
         if not result.ok:
             raise RuntimeError(f"{episode.id} {turn_ids}: the bank refused a turn: {result.reason}")
-    return bank
+    bank.prepare([])  # the vectors, where there are any
 
 
-def measure(task: LoCoMo) -> Recalls:
-    """Evidence recall of every question that has evidence."""
-    recalls: Recalls = {cut: defaultdict(list) for cut in REFERENCE}
+def measure(task: LoCoMo, encoder: Encoder | None = None) -> dict[Retrieval, Measured]:
+    """Evidence recall and costs of every way to search that there is with this encoder."""
+    measured = {retrieval: Measured() for retrieval in RETRIEVALS if encoder is not None or retrieval == "bm25"}
     for episode in task:
-        with fill(episode) as bank:
-            for question in episode.questions:
-                found = bank.search(question.text, k=max(REFERENCE))
-                for cut, by_category in recalls.items():
-                    recall = evidence_recall((id_ for entry in found[:cut] for id_ in entry.sources), question.evidence)
-                    if recall is not None:
-                        by_category[question.category].append(recall)
-    return recalls
+        stored = b""
+        for retrieval, figures in measured.items():
+            with MemoryBank(budget=UNLIMITED, encoder=encoder, retrieval=retrieval) as bank:
+                if retrieval == "hybrid":
+                    bank.restore(stored)  # with the vectors that the dense bank has, which cost the same
+                    figures.index_s = measured["dense"].index_s
+                else:
+                    figures.index_s += timed(partial(store_turns, bank, episode))[0]
+                stored = bank.snapshot()
+                figures.bank_bytes += len(stored)
+                for question in episode.questions:
+                    _ask(bank, question, figures)
+    return measured
 
 
-def summarise(recalls: Recalls) -> dict[str, dict[str, float]]:
-    """Means over questions: by cut, and by category at 10."""
-    overall = {str(cut): fmean(chain.from_iterable(recalls[cut].values())) for cut in recalls}
-    return {
-        "recall": overall,
-        "recall_at_10_by_category": {id_: fmean(recalls[10][id_]) for id_ in sorted(recalls[10])},
-    }
+def _ask(bank: MemoryBank, question: Question, figures: Measured) -> None:
+    search = partial(bank.search, question.text, k=max(REFERENCE))
+    first, found = timed(search)
+    figures.question_s.append(first)
+    figures.search_s.append(timed(search)[0])
+    for cut, by_category in figures.recalls.items():
+        recall = _recall(found[:cut], question)
+        if recall is not None:
+            by_category[question.category].append(recall)
 
 
-def table(recalls: Recalls, summary: dict[str, dict[str, float]]) -> str:
-    """The figures next to the reference, as two Markdown tables."""
-    lines = ["| recall | memory bank | reference BM25 |", "|---|---|---|"]
-    lines += [f"| @{cut} | {summary['recall'][str(cut)]:.4f} | {value:.4f} |" for cut, value in REFERENCE.items()]
-    lines += ["", "| @10, category | questions | memory bank | reference BM25 |", "|---|---|---|---|"]
-    for id_, recall in summary["recall_at_10_by_category"].items():
+def _recall(found: Sequence[Entry], question: Question) -> float | None:
+    return evidence_recall((id_ for entry in found for id_ in entry.sources), question.evidence)
+
+
+def tables(measured: dict[Retrieval, Measured], summaries: dict[Retrieval, dict[str, Any]]) -> str:
+    """The figures as three Markdown tables, recall next to the reference."""
+    columns = list(summaries.values())
+    lines = _head("recall", *summaries, "reference BM25")
+    for cut, reference in REFERENCE.items():
+        lines.append(_row(f"@{cut}", [summary["recall"][str(cut)] for summary in columns], f"{reference:.4f}"))
+    lines += ["", *_head("@10, category", *summaries, "reference BM25", "questions")]
+    for id_, rows in sorted(next(iter(measured.values())).recalls[10].items()):
+        figures = [summary["recall_at_10_by_category"][id_] for summary in columns]
         name = f"{id_} {LOCOMO_CATEGORIES[id_]}"
-        lines.append(f"| {name} | {len(recalls[10][id_])} | {recall:.3f} | {REFERENCE_AT_10[id_]:.3f} |")
+        lines.append(_row(name, figures, f"{REFERENCE_AT_10[id_]:.3f}", str(len(rows))))
+    lines += ["", *_head("cost", *summaries)]
+    lines += [_row(name, [summary[key] for summary in columns]) for key, name in COSTS.items()]
     return "\n".join(lines)
+
+
+def _head(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+
+
+def _row(name: str, figures: Sequence[float], *more: str) -> str:
+    return f"| {' | '.join([name, *(f'{figure:.4f}' for figure in figures), *more])} |"
+
+
+def load_encoder(name: str) -> Encoder | None:
+    """The encoder by name; None for "none", so that nothing heavy is imported for BM25 alone."""
+    if name == "none":
+        return None
+    from agents.encoder import TextEncoder
+
+    return TextEncoder(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; ``--json FILE`` also writes the figures."""
-    parser = argparse.ArgumentParser(description="Evidence recall of the memory bank's search over raw LoCoMo turns.")
+    parser = argparse.ArgumentParser(description="What the memory bank's search finds among raw LoCoMo turns.")
     parser.add_argument("--data", default=None, help="LoCoMo file or its folder (default: $MEMGYM_DATA/locomo)")
+    parser.add_argument("--encoder", default="minilm", help='"minilm", a hub id, a folder, or "none" for BM25 alone')
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the figures here")
     options = parser.parse_args(arguments)
     try:
         task = LoCoMo(options.data, split="all", categories=tuple(LOCOMO_CATEGORIES))
-    except (FileNotFoundError, ValueError) as error:
+        encoder = load_encoder(options.encoder)
+    except (OSError, ValueError) as error:
         parser.error(str(error))
-    recalls = measure(task)
-    summary = summarise(recalls)
-    count = sum(map(len, recalls[10].values()))
+    measured = measure(task, encoder)
+    summaries = {retrieval: figures.summary() for retrieval, figures in measured.items()}
+    count = sum(map(len, measured["bm25"].recalls[10].values()))
     note = "" if task.verified else " (not the published file: the reference does not apply)"
     print(f"LoCoMo-10, evidence recall over raw turns, {count} questions with evidence{note}\n")
-    print(table(recalls, summary))
+    print(tables(measured, summaries))
     if options.json:
-        record = {"questions": count, "sha256": task.sha256, "verified": task.verified, **summary}
+        about = {"questions": count, "sha256": task.sha256, "verified": task.verified}
+        record = {**about, "encoder": encoder.name if encoder else None, "retrieval": summaries}
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

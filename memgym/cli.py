@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import gymnasium
 from tqdm import tqdm
 
 from memgym.envs import NAMESPACE
+from memgym.envs.config import READERS
 from memgym.envs.vector import MemoryVectorEnv
-from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain, read_trajectories
-from memgym.replay import differences, recorded_episode, replay
+from memgym.protocol import describe_env, describe_task
+from memgym.records import MANIFEST, TRAJECTORIES, Manifest, plain, read_trajectories, replacing_records
+from memgym.replay import RecordedAnswers, differences, recorded_episode, replay
 from memgym.rollout import Policy, Trajectory, rollout
 from memgym.tasks.custom import load_custom, validate_custom
 from memgym.tasks.task import Task
@@ -106,14 +108,13 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _rollout(arguments: argparse.Namespace) -> int:
-    policy = _make_policy(arguments.policy, arguments.policy_kwargs)
+    policy = _make_policy(arguments)
     kwargs = {**arguments.env_kwargs, **policy.env_overrides}
     env = _make_env(arguments.env, kwargs, arguments.num_envs)
     episodes = _episodes(arguments, env.task)
     records = arguments.output / TRAJECTORIES
-    records.unlink(missing_ok=True)
     started = time.monotonic()
-    with TrajectoryWriter(records) as writer, tqdm(total=len(episodes), unit="episode") as bar:
+    with replacing_records(records) as writer, tqdm(total=len(episodes), unit="episode") as bar:
 
         def finished(trajectory: Trajectory) -> None:
             writer.write(trajectory)
@@ -126,10 +127,7 @@ def _rollout(arguments: argparse.Namespace) -> int:
         env_kwargs=plain(kwargs),
         agent=policy.name,
         seed=arguments.policy_kwargs.get("seed", 0),
-        reader=env.exam.reader.name,
-        reward=env.envs[0].recipe.name,
-        budget=asdict(env.envs[0].config.make_budget()),
-        data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        **describe_env(env),
         extra={"policy": arguments.policy, "policy_kwargs": arguments.policy_kwargs},
         time={"wall_s": round(time.monotonic() - started, 3)},
     )
@@ -139,8 +137,10 @@ def _rollout(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    trajectories = list(read_trajectories(arguments.file))
-    env = _recorded_env(arguments.file)
+    trajectories = _read(arguments.file)
+    env = _recorded_env(arguments.file, trajectories)
+    if isinstance(env.exam.reader, RecordedAnswers):
+        print(f"reader {env.exam.reader.name} is not at hand: its recorded answers are graded, not given anew")
     wrong = 0
     for recorded, replayed in zip(trajectories, replay(env, trajectories), strict=True):
         for difference in differences(recorded, replayed):
@@ -151,21 +151,31 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    trajectories = list(read_trajectories(arguments.file))
+    trajectories = _read(arguments.file)
     if not 0 <= arguments.row < len(trajectories):
         raise ValueError(f"--row {arguments.row}: {arguments.file} holds {len(trajectories)} trajectories, from row 0")
     trajectory = trajectories[arguments.row]
-    print(show_trajectory(trajectory, recorded_episode(_recorded_env(arguments.file).task, trajectory)))
+    print(show_trajectory(trajectory, recorded_episode(_recorded_env(arguments.file, trajectories).task, trajectory)))
     return 0
 
 
-def _recorded_env(file: Path) -> MemoryVectorEnv:
-    """The environment that the manifest beside the trajectories names."""
+def _read(file: Path) -> list[Trajectory]:
+    trajectories = list(read_trajectories(file))
+    if not trajectories:
+        raise ValueError(f"{file}: holds no trajectories, expected at least one")
+    return trajectories
+
+
+def _recorded_env(file: Path, trajectories: Sequence[Trajectory]) -> MemoryVectorEnv:
+    """The environment that the manifest beside the trajectories names; no reader but those by rule is at hand."""
     manifest = Manifest.read(file if file.is_dir() else file.parent)
-    env = _make_env(manifest.env, manifest.env_kwargs, 1)
-    recorded, digest = manifest.data.get("sha256"), getattr(env.task, "sha256", None)
-    if recorded != digest:
-        raise ValueError(f"the data has changed since the run was recorded: sha256 {recorded} then, {digest} now")
+    kwargs, reader = dict(manifest.env_kwargs), manifest.env_kwargs.get("reader")
+    if reader is not None and reader not in READERS:
+        kwargs["reader"] = RecordedAnswers(manifest.reader, manifest.config["reader_window"], trajectories)
+    env = _make_env(manifest.env, kwargs, 1)
+    recorded, now = manifest.data["sha256"], describe_task(env.task)["sha256"]
+    if recorded != now:
+        raise ValueError(f"the data has changed since the run was recorded: sha256 {recorded} then, {now} now")
     return env
 
 
@@ -183,15 +193,35 @@ def _episodes(arguments: argparse.Namespace, task: Task) -> range:
     return range(first, first + count)
 
 
-def _make_policy(path: str, kwargs: dict[str, Any]) -> Policy:
+def _make_policy(arguments: argparse.Namespace) -> Policy:
+    """The policy; one whose constructor asks for the ``task``, as the oracle's does, is given it."""
+    path, kwargs = arguments.policy, dict(arguments.policy_kwargs)
     module, _, name = path.partition(":")
     if not module or not name:
         raise ValueError(f"--policy {path!r}: expected MODULE:CLASS of a policy")
     sys.path.insert(0, "")  # a policy may live in the folder the command is run from
     try:
-        return getattr(import_module(module), name)(**kwargs)
+        make = getattr(import_module(module), name)
+        asked = inspect.signature(make).parameters
     except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy ({error})") from error
+    if "task" in asked and "task" not in kwargs:
+        kwargs["task"] = _make_env(arguments.env, arguments.env_kwargs, 1).task
+    missing = [one.name for one in asked.values() if _must_be_given(one) and one.name not in kwargs]
+    if missing:
+        raise ValueError(
+            f"--policy {path} needs {', '.join(missing)}: give it with --policy-kwargs, or, where it is an object such "
+            "as a model, run the policy from Python with memgym.rollout.rollout"
+        )
+    try:
+        return make(**kwargs)
+    except TypeError as error:
+        raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy ({error})") from error
+
+
+def _must_be_given(parameter: inspect.Parameter) -> bool:
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variadic
 
 
 def _make_env(env_id: str, kwargs: dict[str, Any], num_envs: int) -> MemoryVectorEnv:

@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memgym.rollout import Trajectory
-from memgym.statistics import Interval, bootstrap_ci, normalised_score, paired_bootstrap_ci, paired_permutation
+from memgym.statistics import (
+    Interval,
+    bootstrap_ci,
+    mean_or_zero,
+    normalised_score,
+    paired_bootstrap_ci,
+    paired_permutation,
+)
 
 FLOOR = "no_memory"
 CEILING = "oracle"
@@ -49,16 +56,16 @@ def summarise(trajectories: Sequence[Trajectory], *, floor: float | None, ceilin
     answers = [answer for trajectory in trajectories for answer in trajectory.exam["answers"]]
     operations = [op for trajectory in trajectories for step in trajectory.steps for op in step.operations]
     recalls = [answer["evidence_recall"] for answer in answers if answer["evidence_recall"] is not None]
-    score = _mean(scores)
+    score = mean_or_zero(scores)
     return Summary(
         score=score,
         ci95=_bounds(bootstrap_ci(scores)) if len(scores) > 1 else None,
         normalised=None if floor is None or ceiling is None else normalised_score(score, floor, ceiling),
-        reward=_mean([trajectory.reward for trajectory in trajectories]),
-        memory_tokens=_mean([trajectory.memory_tokens for trajectory in trajectories]),
-        stream_tokens=_mean([trajectory.stream_tokens for trajectory in trajectories]),
-        evidence_recall=_mean(recalls) if recalls else None,
-        failed_operations=_mean([operation["status"] == "failed" for operation in operations]),
+        reward=mean_or_zero([trajectory.reward for trajectory in trajectories]),
+        memory_tokens=mean_or_zero([trajectory.memory_tokens for trajectory in trajectories]),
+        stream_tokens=mean_or_zero([trajectory.stream_tokens for trajectory in trajectories]),
+        evidence_recall=mean_or_zero(recalls) if recalls else None,
+        failed_operations=mean_or_zero([operation["status"] == "failed" for operation in operations]),
         episodes=len(trajectories),
         questions=len(answers),
         categories=_by_category(answers),
@@ -67,7 +74,9 @@ def summarise(trajectories: Sequence[Trajectory], *, floor: float | None, ceilin
 
 def summarise_all(runs: Mapping[str, Sequence[Trajectory]]) -> dict[str, Summary]:
     """Summaries by policy, normalised between ``no_memory`` and ``oracle`` where both are among them."""
-    means = {name: _mean([trajectory.score for trajectory in runs[name]]) for name in (FLOOR, CEILING) if name in runs}
+    means = {
+        name: mean_or_zero([trajectory.score for trajectory in runs[name]]) for name in (FLOOR, CEILING) if name in runs
+    }
     return {
         name: summarise(trajectories, floor=means.get(FLOOR), ceiling=means.get(CEILING))
         for name, trajectories in runs.items()
@@ -87,7 +96,7 @@ def compare(first: Sequence[Trajectory], second: Sequence[Trajectory]) -> dict[s
         raise ValueError("a paired comparison needs the same episodes in the same order")
     a, b = [t.score for t in first], [t.score for t in second]
     return {
-        "mean": _mean(a) - _mean(b),
+        "mean": mean_or_zero(a) - mean_or_zero(b),
         "ci95": list(_bounds(paired_bootstrap_ci(a, b))),
         "p": paired_permutation(a, b),
         "episodes": len(a),
@@ -116,12 +125,10 @@ def _by_category(answers: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, fl
     scores: dict[str, list[float]] = defaultdict(list)
     for answer in answers:
         scores[answer["category"]].append(answer["score"])
-    return {category: {"score": _mean(scores[category]), "n": len(scores[category])} for category in sorted(scores)}
+    return {
+        category: {"score": mean_or_zero(scores[category]), "n": len(scores[category])} for category in sorted(scores)
+    }
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:
     return interval.low, interval.high
-
-
-def _mean(values: Sequence[float | bool]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,6 +47,20 @@ class TrajectoryWriter:
         self.close()
 
 
+@contextmanager
+def replacing_records(path: str | Path) -> Iterator[TrajectoryWriter]:
+    """A writer of a new file that takes the place of ``path`` when all is written.
+
+    After a failure the old file is as it was, and what was written stands beside it in ``<path>.partial``.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with TrajectoryWriter(partial) as writer:
+        yield writer
+    os.replace(partial, path)
+
+
 def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
     """A trajectory in plain JSON types, with its score, reward and memory size beside it."""
     row = asdict(trajectory)
@@ -65,6 +79,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
             decision=_decision(step["decision"]),
             operations=step["operations"],
             terms=step["terms"],
+            own_reward=step["own_reward"],
             reward=step["reward"],
             tokens=step["tokens"],
         )
@@ -116,14 +131,15 @@ class Manifest:
 
     command: str
     env: str  # registered id
-    env_kwargs: dict[str, Any]
+    env_kwargs: dict[str, Any]  # as they were given
     agent: str
     seed: int
+    # What `memgym.protocol.describe_env` says:
     reader: str
     reward: str
-    budget: dict[str, int | None]
-    data: dict[str, Any] = field(default_factory=dict)  # task, split, sha256 of the source file
-    metric: dict[str, Any] = field(default_factory=dict)
+    budget: dict[str, int | None]  # tokens
+    config: dict[str, Any]  # every setting of the environment as it took effect
+    data: dict[str, Any]  # name, arguments and sha256 of the task
     extra: dict[str, Any] = field(default_factory=dict)  # decoding, training settings, ...
     versions: dict[str, str] = field(default_factory=lambda: package_versions())
     hardware: dict[str, Any] = field(default_factory=lambda: hardware())
@@ -159,7 +175,11 @@ class Manifest:
 
 
 def plain(value: Any) -> Any:
-    """``value`` in types that JSON and YAML know; objects become their ``name`` or their ``repr``."""
+    """``value`` in types that JSON and YAML know.
+
+    An object becomes its ``name``, else its ``repr`` where that says more than an address in memory, else its class;
+    a function becomes ``module:name``.
+    """
     if isinstance(value, Budget):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -170,7 +190,13 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    return getattr(value, "name", None) or repr(value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
+    name = getattr(value, "name", None)
+    if isinstance(name, str) and name:
+        return name
+    kind = type(value)
+    return f"{kind.__module__}:{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(value)
 
 
 def package_versions() -> dict[str, str]:
@@ -187,12 +213,3 @@ def package_versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The machine, as far as the standard library can tell."""
     return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
+from memgym.envs.memory import MemoryEnv
 from memgym.envs.spaces import Observation
 from memgym.envs.vector import MemoryVectorEnv
+from memgym.exam.reader import ReadingTask
+from memgym.memory.bank import MemoryBank
 from memgym.rollout import Decision, Trajectory, rollout
 from memgym.tasks.episode import Episode
 from memgym.tasks.task import Task
+
+
+class RecordedAnswers:
+    """A reader that answers from the record, for runs whose own reader is not at hand, such as a language model.
+
+    Banks, retrieval and grades are verified all the same; only that the reader would answer so again is not.
+    """
+
+    def __init__(self, name: str, window: int, trajectories: Sequence[Trajectory]) -> None:
+        """Create the reader.
+
+        Args:
+            name: Of the run's own reader.
+            window: Its longest context, in lexical tokens, which decides what was retrieved for it.
+            trajectories: The record, in the order in which its exams are held again.
+        """
+        self.name = name
+        self.window = window
+        answers = (answer for trajectory in trajectories for answer in trajectory.exam["answers"])
+        self._answers = ((answer["question"], answer["prediction"]) for answer in answers)
+
+    def answer(self, tasks: Sequence[ReadingTask]) -> list[str]:
+        """The recorded answers to the next questions.
+
+        Raises:
+            ValueError: The record answers other questions.
+        """
+        recorded = list(islice(self._answers, len(tasks)))
+        if [question for question, _ in recorded] != [task.question for task in tasks]:
+            raise ValueError(
+                "the record answers other questions than the exam asks: it was made in another environment or from "
+                "other data"
+            )
+        return [prediction for _, prediction in recorded]
 
 
 class ReplayPolicy:
@@ -46,6 +84,23 @@ def replay(env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Iterator
     for recorded in trajectories:
         recorded_episode(env.task, recorded)
         yield rollout(env, ReplayPolicy(recorded), [recorded.episode])[0]
+
+
+def replay_steps(env: MemoryEnv, recorded: Trajectory) -> Iterator[MemoryBank]:
+    """Carry out the recorded operations again, without any exam.
+
+    Yields:
+        The memory that the episode begins with, then the memory after each step. It is the environment's own, and
+        changes with the next step.
+
+    Raises:
+        ValueError: The environment's episode is not the recorded one.
+    """
+    env.begin(recorded_episode(env.task, recorded))
+    yield env.paper().bank
+    for step in recorded.steps:
+        env.advance(step.decision.operations)
+        yield env.paper().bank
 
 
 def recorded_episode(task: Task, recorded: Trajectory) -> Episode:

@@ -1,12 +1,14 @@
 """Reward terms by name, and the recipes that weigh them.
 
 A *step term* scores one chunk's operations, an *episode term* the finished memory. Every term of a recipe is logged
-under its own name, unweighted; the reward is the weighted sum.
+under its own name, unweighted; rewards are weighted sums. The environment divides step terms by the number of chunks,
+so that an episode's return is the mean of its step terms plus its episode terms: summed, they would outgrow the exam,
+which counts once, and a policy that maximises the return would learn to write nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,6 +17,7 @@ from memgym.exam.metrics import score
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry, OperationResult
 from memgym.memory.provenance import content_words, coverage
+from memgym.statistics import mean_or_zero
 from memgym.tasks.episode import Chunk, Episode
 
 WRITES = ("insert", "update")
@@ -72,7 +75,7 @@ def tool_success(outcome: StepOutcome) -> float:
     As in the paper's code, a duplicate insert is a failure and deleting an entry that is not there is a success.
     """
     calls = outcome.calls
-    return _mean([_paper_success(call) for call in calls])
+    return mean_or_zero([_paper_success(call) for call in calls])
 
 
 def _paper_success(call: OperationResult) -> bool:
@@ -114,7 +117,7 @@ def content_term(judge: ContentJudge = rule_judge) -> StepTerm:
 
 
 def _content(outcome: StepOutcome, judge: ContentJudge) -> float:
-    return _mean([_judged(call, judge) for call in outcome.calls])
+    return mean_or_zero([_judged(call, judge) for call in outcome.calls])
 
 
 def _judged(call: OperationResult, judge: ContentJudge) -> bool:
@@ -132,7 +135,12 @@ def _judged(call: OperationResult, judge: ContentJudge) -> bool:
 
 def exact_match(outcome: EpisodeOutcome) -> float:
     """R: share of questions answered exactly (SQuAD normalisation; the paper does not name its own)."""
-    return _mean([score("squad_em", answer.prediction, answer.answers) for answer in outcome.exam.answers])
+    return mean_or_zero([score("squad_em", answer.prediction, answer.answers) for answer in outcome.exam.answers])
+
+
+def em_else_f1(outcome: EpisodeOutcome) -> float:
+    """Mean over the questions of 1 for an exact match, else the question's own metric."""
+    return mean_or_zero([max(score("squad_em", a.prediction, a.answers), a.score) for a in outcome.exam.answers])
 
 
 # --- Terms of memgym -------------------------------------------------------------------------------------------------
@@ -142,13 +150,13 @@ _SUPPORTED = 0.5  # share of a text's content words that the chunk or the text i
 
 def failed(outcome: StepOutcome) -> float:
     """Share of calls that failed; 0 for a chunk without calls, so that doing nothing is neutral."""
-    return _mean([not call.ok for call in outcome.calls])
+    return mean_or_zero([not call.ok for call in outcome.calls])
 
 
 def unsupported(outcome: StepOutcome) -> float:
     """Share of successful writes of which the chunk, the text replaced and the old core explain less than half."""
     writes = [call for call in outcome.calls if call.ok and call.operation.kind in WRITES]
-    return _mean([not _is_supported(write, outcome) for write in writes])
+    return mean_or_zero([not _is_supported(write, outcome) for write in writes])
 
 
 def _is_supported(write: OperationResult, outcome: StepOutcome) -> bool:
@@ -163,7 +171,7 @@ def unjustified_delete(outcome: StepOutcome) -> float:
     contradicted), or when a later write of the step needed the room.
     """
     deletes = [call for call in outcome.calls if call.ok and call.operation.kind == "delete"]
-    return _mean([not _is_justified(delete, outcome) for delete in deletes])
+    return mean_or_zero([not _is_justified(delete, outcome) for delete in deletes])
 
 
 def _is_justified(delete: OperationResult, outcome: StepOutcome) -> bool:
@@ -186,11 +194,7 @@ def _was_evicted(entry: Entry, outcome: StepOutcome) -> bool:
 
 def evidence_recall(outcome: EpisodeOutcome) -> float:
     """Mean share of a question's evidence turns among the sources of what was retrieved for it."""
-    return _mean([a.evidence_recall for a in outcome.exam.answers if a.evidence_recall is not None])
-
-
-def _mean(values: Sequence[float | bool]) -> float:
-    return sum(values) / len(values) if values else 0.0
+    return mean_or_zero([a.evidence_recall for a in outcome.exam.answers if a.evidence_recall is not None])
 
 
 # --- Recipes ---------------------------------------------------------------------------------------------------------
@@ -215,7 +219,7 @@ class Recipe:
     def total(self, terms: Mapping[str, float]) -> float:
         """Weighted sum of the terms given, of whichever kind."""
         weights = {name: weight for name, (weight, _) in (*self.step_terms.items(), *self.episode_terms.items())}
-        return sum(weights[name] * value for name, value in terms.items())
+        return sum((weights[name] * value for name, value in terms.items()), 0.0)
 
     def reweighted(self, **weights: float) -> Recipe:
         """The same terms under other weights.
@@ -237,7 +241,11 @@ class Recipe:
 def mem_alpha(judge: ContentJudge = rule_judge, *, beta: float = 0.05, gamma: float = 0.1) -> Recipe:
     """Mem-alpha's reward r1 + r2 + beta r3 + gamma r4 (arXiv 2509.25911, Eq. 5), its edge cases included.
 
-    Two of them differ by design: a core text over its budget fails here (the paper cuts it and counts a success), and
+    The paper pays every chunk r1 + beta r3 of its whole episode and r2 + gamma r4 of its own: that is
+    ``Trajectory.turn_reward``. It sums nothing over an episode; the return of the environment is the mean of these
+    rewards over the chunks.
+
+    Two edge cases differ by design: a core text over its budget fails here (the paper cuts it and counts a success), and
     the answers come from a greedy reader (the paper samples at temperature 0.7).
 
     Args:
@@ -252,9 +260,14 @@ def mem_alpha(judge: ContentJudge = rule_judge, *, beta: float = 0.05, gamma: fl
     )
 
 
-def memory_r1() -> Recipe:
-    """Memory-R1's reward: exact match of the answers, nothing else (arXiv 2508.19828, Eq. 4)."""
-    return Recipe("memory_r1", episode_terms={"exact_match": (1.0, exact_match), "correctness": (0.0, correctness)})
+def memory_r1(reward: str = "exact_match") -> Recipe:
+    """Memory-R1's reward: exact match of the answers, nothing else (arXiv 2508.19828, Eq. 4).
+
+    Small models match too seldom for it: ``reward`` may also be "correctness", or "em_else_f1", the larger of the two.
+    """
+    name = "memory_r1" if reward == "exact_match" else f"memory_r1({reward})"
+    terms = {term.__name__: (0.0, term) for term in (exact_match, correctness, em_else_f1)}
+    return Recipe(name, episode_terms=terms).reweighted(**{reward: 1.0})
 
 
 def memgym() -> Recipe:

@@ -55,7 +55,8 @@ class TrajectoryStep:
     decision: Decision
     operations: list[dict[str, Any]]  # what each operation did
     terms: dict[str, float]  # unweighted step terms
-    reward: float  # weighted step terms; the last step's also holds the episode terms
+    own_reward: float  # weighted step terms
+    reward: float  # what the environment paid: own_reward / number of chunks; at the last step also the episode terms
     tokens: dict[str, int]  # used after the step, per store and in total
 
 
@@ -84,7 +85,7 @@ class Trajectory:
 
     @property
     def reward(self) -> float:
-        """Sum of the step rewards: the return of the episode."""
+        """Sum of the step rewards: the return of the episode, which is mean step terms plus episode terms."""
         return sum(step.reward for step in self.steps)
 
     def turn_reward(self, step: int) -> float:
@@ -92,8 +93,11 @@ class Trajectory:
 
         r_{i,t} = r1_i + r2_{i,t} + beta r3_i + gamma r4_{i,t} for the Mem-alpha recipe (arXiv 2509.25911, Eq. 5).
         """
-        own = self.steps[step].reward - (self.episode_reward if step == len(self.steps) - 1 else 0.0)
-        return self.episode_reward + own
+        return self.episode_reward + self.own_reward(step)
+
+    def own_reward(self, step: int) -> float:
+        """The weighted step terms of one turn in full size, without any episode terms."""
+        return self.steps[step].own_reward
 
 
 def rollout(
@@ -140,7 +144,7 @@ def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) ->
             raise ValueError(f"policy {policy.name!r} gave {len(acted)} decisions for {len(running)} observations")
         decisions = dict(zip(running, acted, strict=True))
         chunks = {n: int(o["progress"][0]) for n, o in zip(running, observations, strict=True)}
-        results = env.advance({number: decision.operations for number, decision in decisions.items()})
+        results = env.advance({number: env.action_of(decision) for number, decision in decisions.items()})
         for number, result in results.items():
             _record(trajectories[number], chunks[number], decisions[number], result, env)
         running = [number for number in running if not results[number].finished]
@@ -151,8 +155,9 @@ def _record(trajectory: Trajectory, chunk: int, decision: Decision, result: Step
     recipe = env.envs[0].recipe
     terms = result.info["reward_terms"]
     step_terms = {name: value for name, value in terms.items() if name in recipe.step_terms}
+    own, tokens = recipe.total(step_terms), result.info["tokens"]
     trajectory.steps.append(
-        TrajectoryStep(chunk, decision, result.info["operations"], step_terms, result.reward, result.info["tokens"])
+        TrajectoryStep(chunk, decision, result.info["operations"], step_terms, own, result.reward, tokens)
     )
     if result.finished:
         trajectory.exam = result.info["exam"]

@@ -27,6 +27,11 @@ class Interval(NamedTuple):
     high: float
 
 
+def mean_or_zero(values: Sequence[float | bool]) -> float:
+    """Mean of numbers or shares of truths; 0 for none, as what is not there adds nothing to a reward or a share."""
+    return sum(values) / len(values) if values else 0.0
+
+
 def _vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1 or not vector.size:

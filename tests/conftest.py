@@ -9,7 +9,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import hypothesis
 import pytest
+
+# Wall time decides nothing here: the machine may be busy.
+hypothesis.settings.register_profile("memgym", deadline=None)
+hypothesis.settings.load_profile("memgym")
 
 TINY_NAMES = ("tiny-llama", "tiny-qwen2", "tiny-qwen3")
 

@@ -50,6 +50,16 @@ def tea_story(id_: str = "story", days: int = 3) -> Episode:
     return make_episode(*chunks[:days], questions=questions[: 1 if days < 3 else 2], id_=id_)
 
 
+def make_chat(turns: int, questions: Sequence[Question] = (), *, speakers: Sequence[str] = ("Ulla", "Per")) -> Episode:
+    """Ten turns a day from 1 May 2024, the speakers in turn; turn t<n> says "Number <n> is <n> metres long."."""
+    said = [
+        Turn(f"t{n}", speakers[n % len(speakers)], f"Number {n} is {n} metres long.", f"2024-05-{n // 10 + 1:02}T09:00")
+        for n in range(turns)
+    ]
+    chunks = [Chunk(index, tuple(said[start : start + 10])) for index, start in enumerate(range(0, turns, 10))]
+    return Episode("chat", "scripted", "test", tuple(chunks), tuple(questions))
+
+
 def make_env(*episodes: Episode, **config: Any) -> MemoryEnv:
     """A scalar environment over these episodes."""
     return MemoryEnv(EpisodeList("scripted", episodes), **config)

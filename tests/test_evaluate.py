@@ -15,7 +15,7 @@ def answered(category: str, score: float, recall: float | None = None) -> dict:
 
 def trajectory(episode: int, score: float, *answers: dict, statuses=("ok",), tokens: int = 10, **fields) -> Trajectory:
     operations = [{"status": status} for status in statuses]
-    step = TrajectoryStep(0, Decision(()), operations, {}, fields.pop("reward", score), {"total": tokens})
+    step = TrajectoryStep(0, Decision(()), operations, {}, 0.0, fields.pop("reward", score), {"total": tokens})
     exam = {"score": score, "answers": list(answers)}
     return Trajectory(episode, f"e{episode}", "p", [step], exam, stream_tokens=fields.pop("stream", 100))
 

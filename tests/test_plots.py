@@ -13,7 +13,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def summaries():
     def one(score):
-        step = TrajectoryStep(0, Decision(()), [], {}, score, {"total": 1})
+        step = TrajectoryStep(0, Decision(()), [], {}, 0.0, score, {"total": 1})
         return Trajectory(0, "e", "p", [step], {"score": score, "answers": []})
 
     return {

@@ -83,8 +83,9 @@ def paper_trajectory(r1: float, r3: float, r2: tuple[float, ...], r4: tuple[floa
     trajectory = Trajectory(0, "e", "p", terms=ends, episode_reward=recipe.total(ends))
     for t, (success, content) in enumerate(zip(r2, r4, strict=True)):
         terms = {"tool_success": success, "content": content}
-        paid = recipe.total(terms | (ends if t == len(r2) - 1 else {}))
-        trajectory.steps.append(TrajectoryStep(t, Decision(()), [], terms, paid, {}))
+        own = recipe.total(terms)
+        paid = own / len(r2) + (trajectory.episode_reward if t == len(r2) - 1 else 0.0)
+        trajectory.steps.append(TrajectoryStep(t, Decision(()), [], terms, own, paid, {}))
     return trajectory
 
 
@@ -93,6 +94,7 @@ def test_the_acceptance_vectors_of_the_paper_s_reward_and_its_mixed_group_advant
     rewards = [[rollout.turn_reward(t) for t in range(2)] for rollout in rollouts]
     assert rewards[0] == pytest.approx([1.325, 0.225])
     assert rewards[1] == pytest.approx([1.605, 1.705])
+    assert [rollout.reward for rollout in rollouts] == pytest.approx([mean(row) for row in rewards])
     # One group of all chunks of all rollouts, sample standard deviation.
     flat = [reward for row in rewards for reward in row]
     advantages = [(reward - mean(flat)) / (stdev(flat) + 1e-6) for reward in flat]

@@ -98,15 +98,17 @@ def test_turns_are_paid_their_own_terms_plus_the_episode_s(recipe):
         assert set(step.terms) == set(weights.step_terms)
         expected = weights.total(step.terms) + weights.total(trajectory.terms)
         assert trajectory.turn_reward(number) == pytest.approx(expected)
+        assert (step.own_reward, trajectory.own_reward(number)) == (weights.total(step.terms),) * 2
     own = [weights.total(step.terms) for step in trajectory.steps]
-    assert trajectory.reward == pytest.approx(sum(own) + trajectory.episode_reward)
+    assert trajectory.reward == pytest.approx(sum(own) / len(own) + trajectory.episode_reward)
 
 
 def test_turn_reward_by_hand():
-    steps = [TrajectoryStep(t, Decision(()), [], {}, reward, {}) for t, reward in enumerate((-0.1, 0.0, 0.7))]
+    figures = ((-0.12, -0.04), (0.0, 0.0), (-0.06, 0.73))
+    steps = [TrajectoryStep(t, Decision(()), [], {}, own, paid, {}) for t, (own, paid) in enumerate(figures)]
     trajectory = Trajectory(0, "e", "p", steps, episode_reward=0.75)
-    assert [trajectory.turn_reward(t) for t in range(3)] == pytest.approx([0.65, 0.75, 0.7])
-    assert trajectory.reward == pytest.approx(0.6)
+    assert [trajectory.turn_reward(t) for t in range(3)] == pytest.approx([0.63, 0.75, 0.69])
+    assert trajectory.reward == pytest.approx(0.69)
 
 
 @pytest.mark.parametrize("extra", [-1, 1])

@@ -124,6 +124,11 @@ def test_paired_bootstrap_resamples_clusters_when_given():
     assert interval == (0.5, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(("values", "mean"), [([], 0.0), ([0.25, 0.75], 0.5), ([True, False, True, True], 0.75)])
+def test_a_mean_of_nothing_is_zero(values, mean):
+    assert stats.mean_or_zero(values) == mean
+
+
 @pytest.mark.parametrize(
     ("score", "floor", "ceiling", "expected"),
     [(0.5, 0.2, 0.8, 0.5), (0.2, 0.2, 0.8, 0.0), (0.9, 0.0, 0.6, 1.5), (0.5, 0.5, 0.5, None), (0.5, 0.6, 0.5, None)],

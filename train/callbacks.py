@@ -11,6 +11,9 @@ from typing import Any
 from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging
 
+from agents.backbone import Backbone
+from agents.trained_as import write_record
+
 logger = logging.get_logger(__name__)
 
 METRICS = "metrics.jsonl"
@@ -115,6 +118,20 @@ class HeldOutEvaluation(TrainerCallback):
         due = control.should_log
         Trainer.log(self.trainer, {f"eval_{name}": value for name, value in self.evaluate().items()})
         control.should_log = due
+
+
+class AdapterRecord(TrainerCallback):
+    """Says in the trainer's checkpoints what their adapter was trained as (agents/trained_as.py)."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        """Go by what ``backbone`` knows of the adapter "default"."""
+        self.backbone = backbone
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Put the record beside the adapter."""
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_record(folder, self.backbone.trained_as["default"])
 
 
 class Watchdog(TrainerCallback):

@@ -83,8 +83,10 @@ class Credit:
             return [row for group in self._groups(trajectories) for row in self._same_turn(group)]
         if self.settings.kind not in LOCAL_KINDS:
             return shared
-        local = self._local(env, trajectories)
-        return self._mixed(shared, [discounted_returns(row, self.settings.discount) for row in local])
+        returns = [discounted_returns(row, self.settings.discount) for row in self._earned(env, trajectories)]
+        own = [[t.own_reward(turn) for turn in range(len(t.steps))] for t in trajectories]
+        local = [_sums(*rows) for rows in zip(own, returns, strict=True)]
+        return self._mixed(shared, local)
 
     def step_rewards(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
         """For PPO: rewards of the turns, which add up to the trajectory's (with same_turn: to its lead on the group).
@@ -98,7 +100,8 @@ class Credit:
             return [row for group in self._groups(trajectories) for row in _centred(group)]
         if self.settings.kind not in LOCAL_KINDS:
             return recorded
-        return self._mixed(recorded, self._local(env, trajectories))
+        pairs = zip(trajectories, self._earned(env, trajectories), strict=True)
+        return self._mixed(recorded, [_sums(paid_step_terms(trajectory), row) for trajectory, row in pairs])
 
     def _groups(self, trajectories: Sequence[Trajectory]) -> list[Sequence[Trajectory]]:
         size = self.group_size
@@ -109,19 +112,16 @@ class Credit:
         pairs = zip(shared, local, strict=True)
         return [[(1 - share) * a + share * b for a, b in zip(*rows, strict=True)] for rows in pairs]
 
-    def _local(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
-        """Step terms, and the exam's score where it was earned; what else the episode gave goes to the last turn."""
+    def _earned(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
+        """The exam's score where it was earned; what else the episode gave, at the last turn."""
         assert self._worth is not None  # made with the settings
         if self.settings.kind == "evidence":
             earned = [credit_by_step(env, trajectory, self._worth) for trajectory in trajectories]
         else:
             earned = [_differences(values) for values in worth_after_steps(env, trajectories, self._worth)]
-        rewards = []
         for trajectory, row in zip(trajectories, earned, strict=True):
-            own = [trajectory.own_reward(turn) + part for turn, part in enumerate(row)]
-            own[-1] += trajectory.episode_reward - sum(row)
-            rewards.append(own)
-        return rewards
+            row[-1] += trajectory.episode_reward - sum(row)
+        return earned
 
     def _same_turn(self, group: Sequence[Trajectory]) -> Rewards:
         """A = norm(G) + weight norm(R) over the group at the same turn, on top of the turn's mean reward.
@@ -182,18 +182,29 @@ def answer_worth(recipe: Recipe | AnswerReward) -> AnswerWorth:
     return worth
 
 
+def paid_step_terms(trajectory: Trajectory) -> list[float]:
+    """What the environment paid for each step's own terms, without the episode terms that the last reward holds."""
+    paid = [step.reward for step in trajectory.steps]
+    paid[-1] -= trajectory.episode_reward
+    return paid
+
+
 def _centred(group: Sequence[Trajectory]) -> Rewards:
     """Step rewards less the group's mean at the same turn, and the episode reward less the group's mean."""
-    rewards: Rewards = [[] for _ in group]
-    for turn in range(max(len(trajectory.steps) for trajectory in group)):
-        present = [number for number, trajectory in enumerate(group) if turn < len(trajectory.steps)]
-        mean = sum(group[number].own_reward(turn) for number in present) / len(present)
-        for number in present:
-            rewards[number].append(group[number].own_reward(turn) - mean)
+    rewards = [paid_step_terms(trajectory) for trajectory in group]
+    for turn in range(max(map(len, rewards))):
+        present = [row for row in rewards if turn < len(row)]
+        mean = sum(row[turn] for row in present) / len(present)
+        for row in present:
+            row[turn] -= mean
     mean = sum(trajectory.episode_reward for trajectory in group) / len(group)
     for row, trajectory in zip(rewards, group, strict=True):
         row[-1] += trajectory.episode_reward - mean
     return rewards
+
+
+def _sums(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [a + b for a, b in zip(first, second, strict=True)]
 
 
 def _differences(values: Sequence[float]) -> list[float]:

@@ -15,7 +15,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,13 @@ from tqdm import tqdm
 from agents import AGENTS, BASELINES, make_agent
 from agents.backbone import Backbone, load_adapter, load_backbone
 from agents.base import Agent
-from memgym.envs.memory import READERS
+from memgym.envs.config import READERS
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.evaluate import Summary, compare, format_table, summarise_all
 from memgym.exam.reader import Reader
 from memgym.plots import plot_scores
-from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, plain
+from memgym.protocol import describe_env
+from memgym.records import MANIFEST, TRAJECTORIES, Manifest, plain, replacing_records
 from memgym.rollout import Trajectory, rollout
 from train.cpu import prepare_device
 from train.settings import EnvSettings
@@ -211,9 +211,8 @@ def run_agents(
 
 
 def _run(env: MemoryVectorEnv, agent: Agent, episodes: range, label: str, path: Path) -> list[Trajectory]:
-    path.unlink(missing_ok=True)
     total = 0.0
-    with TrajectoryWriter(path) as writer, tqdm(total=len(episodes), desc=label, unit="episode") as bar:
+    with replacing_records(path) as writer, tqdm(total=len(episodes), desc=label, unit="episode") as bar:
 
         def finished(trajectory: Trajectory) -> None:
             nonlocal total
@@ -256,10 +255,7 @@ def _manifest(
         env_kwargs=plain(settings.kwargs),
         agent=label,
         seed=arguments.seed,
-        reader=env.exam.reader.name,
-        reward=env.envs[0].recipe.name,
-        budget=asdict(env.envs[0].config.make_budget()),
-        data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        **describe_env(env),
         extra={option: getattr(arguments, option) for option in options},
         time={"wall_s": round(wall, 3)},
     )

@@ -24,9 +24,10 @@ from peft import PeftModel
 from transformers import PrinterCallback, ProgressCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from agents.backbone import Backbone
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
-from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
+from train.callbacks import AdapterRecord, HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
 from train.cpu import prepare_device
 from train.credit import Credit, CreditSettings
 from train.curriculum import Curriculum
@@ -34,9 +35,18 @@ from train.engram import EngramCallback, plot_run, restore_engram
 from train.held_out import HeldOut
 from train.optimizer import TableGroups
 from train.rollouts import GridRollouts, grid_prompts, numbered_episodes
-from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
+from train.settings import (
+    AgentSettings,
+    BackboneSettings,
+    EnvSettings,
+    LoraShape,
+    check_fields,
+    check_least,
+    check_run,
+    load_settings,
+)
+from train.setup import build_policy, one_line_errors, save_policy, starting_point, with_answerer, write_manifest
 from train.shared_prefix import SharedPrefixGRPOTrainer
-from train.setup import build_policy, last_checkpoint, save_policy, write_manifest
 
 
 @dataclass
@@ -49,6 +59,8 @@ class GRPOSettings:
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     lora: LoraShape = field(default_factory=LoraShape)
     env: EnvSettings = field(default_factory=EnvSettings)
+    answerer: str | None = None
+    """Folder of an Answer Agent's adapter on the same backbone, which then sits all exams; it is not trained."""
     agent: AgentSettings = field(default_factory=AgentSettings)
     max_steps: int = 200
     group_size: int = 8
@@ -80,6 +92,14 @@ class GRPOSettings:
     grpo: dict[str, Any] = field(default_factory=dict)
     """Further fields of ``trl.GRPOConfig``."""
 
+    def __post_init__(self) -> None:
+        check_run(self)
+        check_least(self, max_steps=1, group_size=2, episodes_per_step=1, turns_per_trajectory=1, micro_batch_size=1)
+        check_least(self, first_episode=0, learning_rate=0, eval_episodes=1, eval_temperature=0, eval_every=1)
+        check_fields("grpo", self.grpo, GRPOConfig)
+        if self.agent.temperature == 0:
+            raise ValueError("agent.temperature=0.0: GRPO learns from samples; expected more than 0")
+
 
 class TableGRPOTrainer(TableGroups, GRPOTrainer):
     """The stock trainer with an optimiser group for the tables of Engram."""
@@ -92,10 +112,28 @@ class TableSharedPrefixGRPOTrainer(TableGroups, SharedPrefixGRPOTrainer):
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(GRPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    checkpoint = starting_point(settings)
     prepare_device()
+    with one_line_errors():
+        backbone, trainer, held_out = set_up(settings)
+    if checkpoint:
+        restore_engram(backbone, checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        save_policy(backbone, settings.output_dir)
+        plot_run(settings.output_dir)
+        held_out.plot(Path(settings.output_dir))
+
+
+def set_up(settings: GRPOSettings) -> tuple[Backbone, GRPOTrainer, HeldOut]:
+    """The policy, the trainer that trains it, and what grades it."""
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
+    if not isinstance(backbone.model, PeftModel):
+        raise ValueError("GRPO trains a LoRA adapter; none was made")
     manager = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
-    curriculum = Curriculum(settings.env, settings.curriculum, settings.episodes_per_step * settings.group_size)
+    backbone.trained_as["default"] = manager.record
+    examined = with_answerer(settings.env, settings.answerer, backbone)
+    curriculum = Curriculum(examined, settings.curriculum, settings.episodes_per_step * settings.group_size)
     env = curriculum.env(settings.max_steps)
     rollouts = GridRollouts(
         curriculum,
@@ -105,11 +143,9 @@ def main(argv: list[str] | None = None) -> None:
         seed=settings.seed,
         credit=Credit(settings.credit, settings.group_size, env.envs[0].recipe),
     )
-    held_out = HeldOut(settings.env, settings.eval_env, settings.eval_episodes, settings.eval_temperature, manager)
+    held_out = HeldOut(examined, settings.eval_env, settings.eval_episodes, settings.eval_temperature, manager)
     evaluation = HeldOutEvaluation(held_out, settings.eval_every)
-    if not isinstance(backbone.model, PeftModel):
-        raise SystemExit("error: GRPO trains a LoRA adapter; none was made")
-
+    records = [EngramCallback(backbone), AdapterRecord(backbone), MetricsFile(settings.output_dir)]
     trainer_type = TableSharedPrefixGRPOTrainer if settings.share_prefixes else TableGRPOTrainer
     trainer = trainer_type(
         model=backbone.model,
@@ -118,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
         train_dataset=training_grid(settings, env),
         processing_class=backbone.tokenizer,
         rollout_func=rollouts,
-        callbacks=[EngramCallback(backbone), MetricsFile(settings.output_dir), Watchdog(), evaluation],
+        callbacks=[*records, Watchdog(), evaluation],
     )
     for replaced in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(replaced)
@@ -126,14 +162,7 @@ def main(argv: list[str] | None = None) -> None:
     evaluation.trainer = trainer
     if trainer.is_world_process_zero():
         write_manifest(settings.output_dir, settings, env, "manager")
-    checkpoint = last_checkpoint(settings.output_dir) if settings.resume else None
-    if checkpoint:
-        restore_engram(backbone, checkpoint)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    if trainer.is_world_process_zero():
-        save_policy(backbone, settings.output_dir)
-        plot_run(settings.output_dir)
-        held_out.plot(Path(settings.output_dir))
+    return backbone, trainer, held_out
 
 
 def trainer_arguments(settings: GRPOSettings) -> GRPOConfig:

@@ -17,6 +17,7 @@ from accelerate.utils import gather_object
 from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.rollout import Trajectory, rollout
+from memgym.statistics import mean_or_zero
 from memgym.tasks.task import Task
 from train.credit import Credit, CreditSettings
 from train.curriculum import Curriculum
@@ -139,31 +140,27 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, float]:
     steps = [step for trajectory in trajectories for step in trajectory.steps]
     operations = [operation for step in steps for operation in step.operations]
     metrics = {
-        "score": _mean([trajectory.score for trajectory in trajectories]),
-        "return": _mean([trajectory.reward for trajectory in trajectories]),
-        "memory_tokens": _mean([trajectory.memory_tokens for trajectory in trajectories]),
+        "score": mean_or_zero([trajectory.score for trajectory in trajectories]),
+        "return": mean_or_zero([trajectory.reward for trajectory in trajectories]),
+        "memory_tokens": mean_or_zero([trajectory.memory_tokens for trajectory in trajectories]),
         "operations_per_step": len(operations) / len(steps),
-        "parse_failures": _mean([operation["code"] == "parse" for operation in operations]),
-        "failed_operations": _mean([operation["status"] == "failed" for operation in operations]),
-        "truncated": _mean([step.decision.truncated for step in steps]),
+        "parse_failures": mean_or_zero([operation["code"] == "parse" for operation in operations]),
+        "failed_operations": mean_or_zero([operation["status"] == "failed" for operation in operations]),
+        "truncated": mean_or_zero([step.decision.truncated for step in steps]),
     }
     for name in steps[0].terms:
-        metrics[f"terms/{name}"] = _mean([step.terms[name] for step in steps])
+        metrics[f"terms/{name}"] = mean_or_zero([step.terms[name] for step in steps])
     for name in trajectories[0].terms:
-        metrics[f"terms/{name}"] = _mean([trajectory.terms[name] for trajectory in trajectories])
+        metrics[f"terms/{name}"] = mean_or_zero([trajectory.terms[name] for trajectory in trajectories])
     return metrics
 
 
 def mean_turn_reward(trajectories: Sequence[Trajectory]) -> float:
     """What GRPO logs as reward: each turn's own terms and its trajectory's."""
     rewards = [trajectory.turn_reward(turn) for trajectory in trajectories for turn in range(len(trajectory.steps))]
-    return _mean(rewards)
+    return mean_or_zero(rewards)
 
 
 def average(reports: Sequence[dict[str, float]]) -> dict[str, float]:
     """Mean over processes, which roll equally many episodes."""
-    return {name: _mean([report[name] for report in reports]) for name in reports[0]}
-
-
-def _mean(values: Sequence[float | bool]) -> float:
-    return sum(values) / len(values) if values else 0.0
+    return {name: mean_or_zero([report[name] for report in reports]) for name in reports[0]}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from transformers.integrations import get_available_reporting_integrations
+
+from agents.prompts.manager import check_format
 
 Settings = TypeVar("Settings")
 
@@ -61,9 +64,67 @@ class AgentSettings:
     codec: str = "lines"
     style: str = "terse"
     """Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words."""
+    search: bool = False
+    """Offer to search the memory; a search stays on its chunk (``env.kwargs.max_steps_per_chunk``)."""
     max_new_tokens: int = 96
     temperature: float = 1.0
     """Of the rollouts; evaluations are greedy."""
+
+    def __post_init__(self) -> None:
+        check_format(self.codec, self.style, search=self.search)
+        check_least(self, max_new_tokens=1, temperature=0)
+
+
+def check_least(settings: Any, **least: float) -> None:
+    """Refuse numbers that are too low.
+
+    Args:
+        settings: A dataclass.
+        least: Lowest value by the name of a field.
+
+    Raises:
+        ValueError: A field holds less.
+    """
+    for name, lowest in least.items():
+        value = getattr(settings, name)
+        if not value >= lowest:
+            raise ValueError(f"{name}={value}: expected at least {lowest}")
+
+
+def check_run(settings: Any) -> None:
+    """Refuse what no run can be started with.
+
+    Args:
+        settings: Of a trainer; with seed, save_every and report_to.
+
+    Raises:
+        ValueError: One of these has no such value, or the tracker is not installed.
+    """
+    check_least(settings, save_every=1)
+    if not 0 <= settings.seed < 1 << 32:
+        raise ValueError(f"seed={settings.seed}: expected 0 to {(1 << 32) - 1}")
+    trackers = ("none", *get_available_reporting_integrations())
+    if settings.report_to not in trackers:
+        raise ValueError(
+            f"report_to={settings.report_to!r}: expected one of {', '.join(trackers)}; others must be installed first"
+        )
+
+
+def check_fields(name: str, values: Mapping[str, Any], config: type) -> None:
+    """Refuse further fields of a configuration that it does not have.
+
+    Args:
+        name: Of the setting that holds them.
+        values: By name of the field.
+        config: The dataclass they are handed to.
+
+    Raises:
+        ValueError: It has no such field.
+    """
+    known = {item.name for item in dataclasses.fields(config)}
+    for key in values:
+        if key not in known:
+            raise ValueError(f"{name}.{key}: {config.__name__} has no such field")
 
 
 def load_settings(kind: type[Settings], argv: Sequence[str], description: str) -> Settings:
@@ -135,7 +196,11 @@ def _build(kind: type[Settings], values: dict[str, Any], prefix: str) -> Setting
     unknown = [key for key in values if key not in names]
     if unknown:
         raise ValueError(f"unknown setting {prefix}{unknown[0]}; expected one of {', '.join(names)}")
-    return kind(**{key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()})
+    converted = {key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
+    try:
+        return kind(**converted)
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from error
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,12 @@ from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 
 from agents import engram
+from agents.answerer import AnswerAgent
 from agents.backbone import (
     DTYPES,
     Backbone,
     LoraSettings,
+    active_adapter,
     add_adapter,
     attach_engram,
     load_adapter,
@@ -25,16 +28,31 @@ from agents.backbone import (
     save_adapter,
 )
 from memgym.envs.vector import MemoryVectorEnv
+from memgym.protocol import describe_env
 from memgym.records import MANIFEST, Manifest, plain
 from train.settings import BackboneSettings, EnvSettings, LoraShape
 
 TRAIN_ENGRAM = ("shared", "adapter", "frozen")
 ADAPTER = "adapter"  # folder of a run that holds the trained adapter
+ANSWERER = "answerer"  # name in the backbone of the adapter that sits the exam
+FREE = ("output_dir", "resume", "max_steps", "save_every", "report_to")  # may change when a run is resumed; eval_* too
 
 
 def _module_name() -> str:
     """The trainer that is being run, as `python -m` takes it."""
     return f"train.{Path(sys.argv[0]).stem}"
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Within the block a mistake in the settings ends the program with one line.
+
+    For what comes before the training alone: an error in the training itself is worth its traceback.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        raise SystemExit(f"error: {' '.join(str(error).split())}") from error
 
 
 def build_env(settings: EnvSettings, num_envs: int, changes: Mapping[str, Any] | None = None) -> MemoryVectorEnv:
@@ -60,10 +78,8 @@ def build_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
     """
     if lora.dtype not in DTYPES:
         raise SystemExit(f"error: lora.dtype={lora.dtype!r}: expected one of {', '.join(DTYPES)}")
-    try:
+    with one_line_errors():
         loaded = _load_policy(backbone, lora, seed)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
     for name, parameter in loaded.model.named_parameters():
         if parameter.requires_grad and "lora_" in name:
             parameter.data = parameter.data.to(DTYPES[lora.dtype])
@@ -85,7 +101,9 @@ def _load_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
     if backbone.adapter is None:
         attach_engram(loaded, backbone.engram)
         own = bool(backbone.engram) and trained == "adapter"
-        add_adapter(loaded, "default", LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers, own), seed=seed)
+        add_adapter(
+            loaded, "default", LoraSettings(lora.rank, lora.alpha, lora.dropout, lora.top_layers, own), seed=seed
+        )
     else:
         load_adapter(loaded, backbone.adapter, "default", trainable=True)
     if engram.is_attached(loaded.model) and trained == "shared":
@@ -98,30 +116,94 @@ def save_policy(backbone: Backbone, output_dir: str | Path) -> None:
     save_adapter(backbone, "default", Path(output_dir) / ADAPTER)
 
 
+def with_answerer(env: EnvSettings, folder: str | None, backbone: Backbone) -> EnvSettings:
+    """The environment, with its exam sat by a frozen Answer Agent on the policy's own backbone.
+
+    Args:
+        env: As the settings say.
+        folder: Of the Answer Agent's adapter; None leaves the environment as it is.
+        backbone: With the adapter "default", which stays the active one.
+
+    Raises:
+        ValueError: There is no such adapter, it is none of an Answer Agent, or the environment has a reader already.
+    """
+    if folder is None:
+        return env
+    if "reader" in env.kwargs:
+        raise ValueError("answerer and env.kwargs.reader both say who sits the exam: leave one of them out")
+    with active_adapter(backbone, "default"):
+        load_adapter(backbone, folder, ANSWERER)
+    reader = AnswerAgent(backbone, ANSWERER, name=f"lm({backbone.name}, {folder})")
+    return EnvSettings(env.id, {**env.kwargs, "reader": reader})
+
+
+def starting_point(settings: Any, free: Sequence[str] = ()) -> str | None:
+    """The checkpoint that a run goes on from; None for one that starts anew.
+
+    Args:
+        settings: Of the run.
+        free: Settings that a resumed run may change besides its length, its evaluations and its reports.
+
+    Raises:
+        SystemExit: A new run in the folder of an earlier one, a resumed one without a checkpoint, or with other
+            settings than it began with; one line says which.
+    """
+    folder = settings.output_dir
+    if not settings.resume:
+        found = _newest_checkpoint(folder)
+        if found is not None:
+            raise SystemExit(
+                f"error: {found} is there from an earlier run: choose another output_dir, go on with --resume true, "
+                f"or delete {folder}"
+            )
+        return None
+    found = last_checkpoint(folder)
+    with one_line_errors():
+        began = _leaves(Manifest.read(folder).extra.get("settings", {}))
+    now = _leaves(plain(asdict(settings)))
+    for name in {**now, **began}:
+        group = name.partition(".")[0]
+        before, after = began.get(name, "not set"), now.get(name, "not set")
+        if before != after and group not in (*FREE, *free) and not group.startswith("eval_"):
+            raise SystemExit(
+                f"error: --resume true, but {name} is {after!r} and was {before!r} when the run in {folder} began: "
+                "resume with its settings, or choose another output_dir"
+            )
+    return found
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    leaves: dict[str, Any] = {}
+    for key, value in settings.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves
+
+
 def last_checkpoint(output_dir: str | Path) -> str:
     """The newest checkpoint of a run.
 
     Raises:
         SystemExit: There is none.
     """
-    found = get_last_checkpoint(str(output_dir)) if Path(output_dir).is_dir() else None
+    found = _newest_checkpoint(output_dir)
     if found is None:
         raise SystemExit(f"error: --resume true, but there is no checkpoint in {output_dir}")
     return found
 
 
+def _newest_checkpoint(output_dir: str | Path) -> str | None:
+    return get_last_checkpoint(str(output_dir)) if Path(output_dir).is_dir() else None
+
+
 def write_manifest(output_dir: str | Path, settings: Any, env: MemoryVectorEnv, agent: str) -> None:
     """Say in the run's folder how it was made."""
-    config = env.envs[0].config
     Manifest(
         command=" ".join(["python -m", _module_name(), *sys.argv[1:]]),
         env=settings.env.id,
         env_kwargs=plain(settings.env.kwargs),
         agent=agent,
         seed=settings.seed,
-        reader=env.exam.reader.name,
-        reward=env.envs[0].recipe.name,
-        budget=asdict(config.make_budget()),
-        data={"task": env.task.name, "sha256": getattr(env.task, "sha256", None)},
+        **describe_env(env),
         extra={"settings": plain(asdict(settings))},
     ).write(Path(output_dir) / MANIFEST)

@@ -21,7 +21,7 @@ from datasets import Dataset
 from transformers import PrinterCallback, ProgressCallback
 from trl import SFTConfig, SFTTrainer
 
-from agents import AGENTS, make_agent
+from agents import BASELINES, make_agent
 from agents.answerer import AnswerAgent
 from agents.backbone import Backbone
 from agents.base import Agent
@@ -29,13 +29,24 @@ from agents.manager import MemoryManager
 from memgym.records import read_trajectories
 from memgym.rollout import Trajectory, rollout
 from memgym.tasks.task import Task
-from train.callbacks import MetricsFile, RewardBar
+from train.callbacks import AdapterRecord, MetricsFile, RewardBar
 from train.cpu import prepare_device
 from train.engram import EngramCallback, plot_run, restore_engram
 from train.examples import Example, ExamScribe, answer_examples, examples_from
 from train.optimizer import TableGroups
-from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, load_settings
-from train.setup import build_env, build_policy, last_checkpoint, save_policy, write_manifest
+from train.settings import (
+    AgentSettings,
+    BackboneSettings,
+    EnvSettings,
+    LoraShape,
+    check_fields,
+    check_least,
+    check_run,
+    load_settings,
+)
+from train.setup import build_env, build_policy, one_line_errors, save_policy, starting_point, write_manifest
+
+ROLES = ("manager", "answerer")
 
 
 @dataclass
@@ -70,6 +81,22 @@ class SFTSettings:
     sft: dict[str, Any] = field(default_factory=dict)
     """Further fields of ``trl.SFTConfig``."""
 
+    def __post_init__(self) -> None:
+        check_run(self)
+        check_least(self, episodes=1, first_episode=0, batch_size=1, learning_rate=0)
+        check_fields("sft", self.sft, SFTConfig)
+        if self.role not in ROLES:
+            raise ValueError(f"role={self.role!r}: expected {' or '.join(ROLES)}")
+        for name in self.teacher.split("+"):
+            if name not in BASELINES and (self.role == "answerer" or not Path(name).exists()):
+                raise ValueError(
+                    f"teacher={name!r}: expected one of {', '.join(BASELINES)}, or of a manager a trajectories.jsonl"
+                )
+        if self.max_steps != -1 and self.max_steps < 1:
+            raise ValueError(f"max_steps={self.max_steps}: expected at least 1, or -1 to train epochs")
+        if self.epochs <= 0:
+            raise ValueError(f"epochs={self.epochs}: expected more than 0")
+
 
 class TableSFTTrainer(TableGroups, SFTTrainer):
     """The stock trainer with an optimiser group for the tables of Engram."""
@@ -78,23 +105,10 @@ class TableSFTTrainer(TableGroups, SFTTrainer):
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
     settings = load_settings(SFTSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    checkpoint = starting_point(settings, free=["epochs"])
     prepare_device()
-    backbone = build_policy(settings.backbone, settings.lora, settings.seed)
-    env = build_env(settings.env, 1)
-    examples = [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
-    trainer = TableSFTTrainer(
-        model=backbone.model,
-        args=trainer_arguments(settings),
-        train_dataset=as_dataset(examples),
-        processing_class=backbone.tokenizer,
-        callbacks=[EngramCallback(backbone), MetricsFile(settings.output_dir)],
-    )
-    for replaced in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(replaced)
-    trainer.add_callback(RewardBar)
-    if trainer.is_world_process_zero():
-        write_manifest(settings.output_dir, settings, env, settings.role)
-    checkpoint = last_checkpoint(settings.output_dir) if settings.resume else None
+    with one_line_errors():
+        backbone, trainer = set_up(settings)
     if checkpoint:
         restore_engram(backbone, checkpoint)
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -103,15 +117,35 @@ def main(argv: list[str] | None = None) -> None:
         plot_run(settings.output_dir)
 
 
+def set_up(settings: SFTSettings) -> tuple[Backbone, SFTTrainer]:
+    """The policy, and the trainer that has its teachers' examples."""
+    backbone = build_policy(settings.backbone, settings.lora, settings.seed)
+    env = build_env(settings.env, 1)
+    examples = [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
+    trainer = TableSFTTrainer(
+        model=backbone.model,
+        args=trainer_arguments(settings),
+        train_dataset=as_dataset(examples),
+        processing_class=backbone.tokenizer,
+        callbacks=[EngramCallback(backbone), AdapterRecord(backbone), MetricsFile(settings.output_dir)],
+    )
+    for replaced in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(replaced)
+    trainer.add_callback(RewardBar)
+    if trainer.is_world_process_zero():
+        write_manifest(settings.output_dir, settings, env, settings.role)
+    return backbone, trainer
+
+
 def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> list[Example]:
     """What one teacher shows the role that is trained."""
     if settings.role == "manager":
         student = MemoryManager(backbone, adapter="default", **vars(settings.agent))
+        backbone.trained_as["default"] = student.record
         return examples_from(build_env(settings.env, 1), student, teacher_trajectories(settings, teacher))
-    if settings.role != "answerer":
-        raise SystemExit(f"error: role={settings.role!r}: expected manager or answerer")
     policy = named_teacher(settings, teacher)
     answerer = AnswerAgent(backbone, "default")
+    backbone.trained_as["default"] = answerer.record
     scribe = ExamScribe(answerer.window)
     env = build_env(settings.env, 1, {**policy.env_overrides, "reader": scribe})
     return answer_examples(env, scribe, answerer, policy, training_episodes(settings, env.task))
@@ -119,7 +153,7 @@ def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> li
 
 def teacher_trajectories(settings: SFTSettings, name: str) -> list[Trajectory]:
     """Run the teacher, in the environment it is defined by, or read its records."""
-    if name not in AGENTS:
+    if name not in BASELINES:
         return list(read_trajectories(Path(name)))
     teacher = named_teacher(settings, name)
     episodes = training_episodes(settings, build_env(settings.env, 1).task)
@@ -127,16 +161,26 @@ def teacher_trajectories(settings: SFTSettings, name: str) -> list[Trajectory]:
 
 
 def named_teacher(settings: SFTSettings, name: str) -> Agent:
-    """The agent of that name, acting on the training task."""
+    """The agent of that name, acting on the training task.
+
+    Raises:
+        ValueError: It takes no such arguments.
+    """
     try:
         return make_agent(name, task=build_env(settings.env, 1).task, **settings.teacher_kwargs)
     except (ValueError, TypeError) as error:
-        raise SystemExit(f"error: teacher {name}: {error}") from error
+        raise ValueError(f"teacher_kwargs: {error}") from error
 
 
 def training_episodes(settings: SFTSettings, task: Task) -> range:
-    """Indices of the episodes that are imitated."""
+    """Indices of the episodes that are imitated.
+
+    Raises:
+        ValueError: There are none.
+    """
     count = settings.episodes if task.size is None else min(settings.episodes, task.size - settings.first_episode)
+    if count < 1:
+        raise ValueError(f"first_episode={settings.first_episode}: the task {task.name} has {task.size} episodes")
     return range(settings.first_episode, settings.first_episode + count)
 
 

@@ -1,4 +1,9 @@
-"""A memory's ``core`` paragraph as facts, so that a model can know it without being shown it."""
+"""A memory's ``core`` paragraph as facts, so that a model can know it without being shown it.
+
+edit = write_facts(model, tokenizer, core_facts(bank.core))
+...
+edit.undo(model)  # before the next paragraph is written
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from agents.engram.attach import engram_layers, hasher_of
 from agents.engram.facts import Fact
 from agents.engram.hashing import NgramHasher
 from agents.engram.layer import EngramLayer
-from agents.engram.overlay import RowOverlay, remove_overlay
+from agents.engram.overlay import RowOverlay
 
 ROWS = "fact_edit.safetensors"
 RECORD = "fact_edit.json"
@@ -76,15 +76,18 @@ class FactEdit:
         """Make the model know the facts (again).
 
         Raises:
-            ValueError: The model's Engram addresses its rows differently, or the rows do not hold what they held when
-                the edit was made; nothing is changed then.
+            ValueError: The model's Engram addresses its rows differently, the edit is applied already, or the rows do
+                not hold what they held when it was made; nothing is changed then.
         """
         pairs = self._pairs(model)
-        if self.exact:
-            for engram, edit in pairs:
-                self._overlay(edit).install(engram)
-        else:
+        if not self.exact:
             _exchange(pairs, expected="old", wanted="new")
+            return
+        overlays = self._overlays(pairs)
+        if any(overlay.is_installed(engram) for engram, overlay in overlays):
+            raise ValueError("this edit is applied already: undo it first")
+        for engram, overlay in overlays:
+            overlay.install(engram)
 
     def undo(self, model: PreTrainedModel | PeftModel) -> None:
         """Give the model back what it had before, bit for bit.
@@ -96,8 +99,12 @@ class FactEdit:
         pairs = self._pairs(model)
         if not self.exact:
             _exchange(pairs, expected="new", wanted="old")
-        elif not all([remove_overlay(engram, self._overlay(edit)) for engram, edit in pairs]):
+            return
+        overlays = self._overlays(pairs)
+        if not all(overlay.is_installed(engram) for engram, overlay in overlays):
             raise ValueError("this edit is not applied to the model: there is nothing to undo")
+        for engram, overlay in overlays:
+            overlay.remove(engram)
 
     def _pairs(self, model: PreTrainedModel | PeftModel) -> list[tuple[EngramLayer, LayerEdit]]:
         """The Engram of each layer, and what is to be changed in it."""
@@ -110,9 +117,9 @@ class FactEdit:
         engrams = engram_layers(model)
         return [(engrams[index], edit) for index, edit in self.layers.items() if len(edit.rows)]
 
-    def _overlay(self, edit: LayerEdit) -> RowOverlay:
+    def _overlays(self, pairs: list[tuple[EngramLayer, LayerEdit]]) -> list[tuple[EngramLayer, RowOverlay]]:
         heads = len(self.addresses["primes"][0][0])
-        return RowOverlay(edit.rows, edit.new, heads, edit.ngrams)
+        return [(engram, _overlay(edit, heads, engram.value_proj.weight.device)) for engram, edit in pairs]
 
     def save(self, folder: str | Path) -> None:
         """Write ``fact_edit.safetensors`` and ``fact_edit.json``."""
@@ -196,6 +203,11 @@ def touch_probability(rows: torch.Tensor, head_rows: torch.Tensor) -> float:
     ends = head_rows.flatten().cumsum(dim=0)
     written = torch.bincount(torch.searchsorted(ends, rows, right=True), minlength=len(ends))
     return float(1.0 - (1.0 - written.double() / head_rows.flatten()).prod())
+
+
+def _overlay(edit: LayerEdit, heads: int, device: torch.device) -> RowOverlay:
+    ngrams = None if edit.ngrams is None else edit.ngrams.to(device)
+    return RowOverlay(edit.rows.to(device), edit.new.to(device), heads, ngrams)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -46,8 +46,9 @@ def write_facts(
     tokenizer: PreTrainedTokenizerBase,
     facts: Sequence[Fact],
     *,
+    contexts: Sequence[str] = (),
     steps: int = 100,
-    learning_rate: float = 0.03,
+    learning_rate: float = 0.1,
     confidence: float = 0.9,
     batch_size: int = 32,
     exact: bool = False,
@@ -62,6 +63,8 @@ def write_facts(
         model: With an Engram, whose tables may hold anything. Its gradient flags and modes are left as they were.
         tokenizer: Its tokenizer.
         facts: What to write. Facts whose texts end in the same tokens share all their rows; the edit says which.
+        contexts: Texts, such as turns of small talk, behind which every fact is to hold as well as alone. A fact
+            written without any may be known as the first words of a prompt only. Each costs as much time again.
         steps: Most steps of the optimiser. It stops early once all facts are known.
         learning_rate: Of Adam.
         confidence: Probability that every token of a continuation is to reach; then the fact rests.
@@ -82,7 +85,8 @@ def write_facts(
             f"steps={steps}, batch_size={batch_size}, confidence={confidence}, learning_rate={learning_rate}: expected "
             "steps >= 0, batch_size >= 1, 0 < confidence < 1 and learning_rate > 0"
         )
-    encoded = encode_facts(tokenizer, facts)
+    settings = ("", *contexts)
+    encoded = encode_facts(tokenizer, [replace(fact, text=lead + fact.text) for fact in facts for lead in settings])
     hasher, engrams = hasher_of(model), _enabled(model)
     with _frozen(model):
         whole = pad_facts(encoded, model.device)
@@ -90,13 +94,15 @@ def write_facts(
         drafts = {index: _draft(engram, read[engram.slot], whole, hasher, exact) for index, engram in engrams.items()}
         with ExitStack() as installed:
             for index, engram in engrams.items():
-                installed.callback(drafts[index].install(engram))
+                drafts[index].install(engram)
+                installed.callback(drafts[index].remove, engram)
             cuts = _cuts([(drafts[index], read[engram.slot]) for index, engram in engrams.items()], whole)
             batches = list(_batches(model, encoded, cuts, batch_size))
             writer = _Writer(model, batches, [draft.vectors for draft in drafts.values()], learning_rate, confidence)
-            taken = writer.run(len(facts), steps, progress)
+            taken = writer.run(len(encoded), steps, progress)
+        owners = [number for number in range(len(facts)) for _ in settings]
         layers = {
-            index: _layer_edit(drafts[index], engram, read[engram.slot], whole, hasher)
+            index: _layer_edit(drafts[index], engram, hasher, _shared(owners, read[engram.slot], whole))
             for index, engram in engrams.items()
         }
         edit = FactEdit(tuple(facts), (), layers, taken, exact, addresses(hasher))
@@ -157,7 +163,7 @@ class _Batch:
         cache = None
         if self.cache is not None:
             cache = copy.deepcopy(self.cache)  # a forward pass appends to it
-            cache.reorder_cache(keep)
+            cache.reorder_cache(keep)  # type: ignore[arg-type]  # wants a LongTensor, which keep is
         first = self.facts.first
         logits = model(
             input_ids=self.facts.ids[keep, self.cut :],
@@ -239,7 +245,7 @@ class _Writer:
 
 
 def _layer_edit(
-    draft: RowOverlay, engram: EngramLayer, read: torch.Tensor, whole: FactBatch, hasher: NgramHasher
+    draft: RowOverlay, engram: EngramLayer, hasher: NgramHasher, shared: Mapping[int, tuple[int, ...]]
 ) -> LayerEdit:
     """What was changed in one layer."""
     rows, table = draft.rows.cpu(), engram.table.weight.detach()
@@ -252,16 +258,15 @@ def _layer_edit(
         old=old,
         new=new,
         ngrams=None if draft.ngrams is None else draft.ngrams.cpu(),
-        shared=_shared(rows, read, whole),
+        shared={row: shared[row] for row in rows.tolist() if row in shared},
         touch_probability=touch_probability(rows, hasher.primes[engram.slot].cpu()),
     )
 
 
-def _shared(rows: torch.Tensor, read: torch.Tensor, whole: FactBatch) -> dict[int, tuple[int, ...]]:
-    """Row -> the facts that write it, of the rows that several write."""
-    changed = set(rows.tolist())
-    writers: dict[int, list[int]] = {}
-    for number, (fact_rows, targets) in enumerate(zip(read, whole.targets, strict=True)):
+def _shared(owners: Sequence[int], read: torch.Tensor, whole: FactBatch) -> dict[int, tuple[int, ...]]:
+    """Row -> the facts that write it, of the rows that several write; ``owners`` are the facts of the batch's rows."""
+    writers: dict[int, set[int]] = {}
+    for owner, fact_rows, targets in zip(owners, read, whole.targets, strict=True):
         for row in fact_rows[targets != IGNORED].unique().tolist():
-            writers.setdefault(row, []).append(number)
-    return {row: tuple(facts) for row, facts in sorted(writers.items()) if len(facts) > 1 and row in changed}
+            writers.setdefault(row, set()).add(owner)
+    return {row: tuple(sorted(numbers)) for row, numbers in writers.items() if len(numbers) > 1}

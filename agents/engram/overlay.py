@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,19 +34,31 @@ class RowOverlay:
         self.heads = heads
         self.ngrams = ngrams
 
-    def install(self, layer: EngramLayer) -> Callable[[], None]:
-        """Act on a layer, on top of overlays it has already, until the returned function is called."""
-        return layer.register_forward_pre_hook(self).remove
+    def install(self, layer: EngramLayer) -> None:
+        """Act on a layer, on top of overlays it has already."""
+        layer.register_forward_pre_hook(self)
 
-    def equals(self, other: object) -> bool:
+    def is_installed(self, layer: EngramLayer) -> bool:
+        """Whether this overlay, or one equal to it, acts on the layer."""
+        return self._key(layer) is not None
+
+    def remove(self, layer: EngramLayer) -> None:
+        """Take this overlay, or the latest one equal to it, off the layer; nothing happens if there is none."""
+        if (key := self._key(layer)) is not None:
+            del layer._forward_pre_hooks[key]
+
+    def _key(self, layer: EngramLayer) -> int | None:
+        # By equality rather than by handle: a deep copy of the model has the overlay but nobody's handle.
+        hooks = reversed(layer._forward_pre_hooks.items())
+        return next((key for key, hook in hooks if isinstance(hook, RowOverlay) and self._equals(hook)), None)
+
+    def _equals(self, other: RowOverlay) -> bool:
         """Whether both replace the same rows by the same vectors for the same n-grams."""
-        if not isinstance(other, RowOverlay) or self.heads != other.heads:
-            return False
         if self.ngrams is None or other.ngrams is None:
             same = self.ngrams is other.ngrams
         else:
-            same = torch.equal(self.ngrams, other.ngrams)
-        return same and torch.equal(self.rows, other.rows) and torch.equal(self.vectors, other.vectors)
+            same = _equal(self.ngrams, other.ngrams)
+        return same and _equal(self.rows, other.rows) and _equal(self.vectors, other.vectors)
 
     def find(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Index of each row (..., heads in all) among those replaced, and whether it is replaced at all."""
@@ -82,15 +93,6 @@ class _Covered:
         return self._overlay.cover(rows, beneath)
 
 
-def remove_overlay(layer: EngramLayer, overlay: RowOverlay) -> bool:
-    """Take an overlay equal to this one off a layer, or a deep copy of a layer; False if it has none."""
-    for key, hook in reversed(layer._forward_pre_hooks.items()):
-        if overlay.equals(hook):
-            del layer._forward_pre_hooks[key]
-            return True
-    return False
-
-
 def ngram_keys(rows: torch.Tensor, heads: int) -> torch.Tensor:
     """Keys (..., orders), int64, of the n-grams that read ``rows`` (..., orders x heads), one for each order."""
     keys = torch.zeros_like(rows[..., ::heads])
@@ -102,3 +104,7 @@ def ngram_keys(rows: torch.Tensor, heads: int) -> torch.Tensor:
 def _find(known: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     index = torch.searchsorted(known, values.contiguous()).clamp(max=len(known) - 1)
     return index, known[index] == values
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one, other.to(one.device))

@@ -6,12 +6,17 @@ from transformers import PreTrainedTokenizerBase
 
 from agents.prompts.chat import chat_ids, spoken_date
 from memgym.exam.reader import ABSTENTION, ReadingTask
+from memgym.exam.reply import ANSWER_MARK
 from memgym.memory.operations import Entry
 
 SYSTEM = f"Answer in six words or fewer from these notes; later ones win. If they do not say: {ABSTENTION}"
+DISTIL = (
+    f"Copy the first words of each note that helps, one per row, then write {ANSWER_MARK} and the answer in six words "
+    "or fewer; later notes win."
+)
 
 
-def render_answer_prompt(tokenizer: PreTrainedTokenizerBase, task: ReadingTask) -> list[int]:
+def render_answer_prompt(tokenizer: PreTrainedTokenizerBase, task: ReadingTask, *, distil: bool = False) -> list[int]:
     """Token ids of the prompt for one question.
 
     Memories come in order of time, not of rank: where two contradict, the one further down is the newer.
@@ -19,8 +24,9 @@ def render_answer_prompt(tokenizer: PreTrainedTokenizerBase, task: ReadingTask) 
     Args:
         tokenizer: With a chat template.
         task: Its context must already fit the reader's window.
+        distil: Ask for the useful memories before the answer (arXiv 2508.19828, memory distillation).
     """
-    return chat_ids(tokenizer, SYSTEM, user_text(task))
+    return chat_ids(tokenizer, DISTIL if distil else SYSTEM, user_text(task))
 
 
 def user_text(task: ReadingTask) -> str:

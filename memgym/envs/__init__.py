@@ -29,3 +29,17 @@ register(
     entry_point="memgym.envs.custom:CustomEnv",
     vector_entry_point="memgym.envs.custom:make_vector",
 )
+
+# Memory-R1's two stages, from the dialogues of any of the above. One turn and a memory made beforehand:
+register(
+    id="memgym/MemoryR1Manager-v0",
+    entry_point="memgym.envs.memory_r1_manager:MemoryR1ManagerEnv",
+    vector_entry_point="memgym.envs.memory_r1_manager:make_vector",
+)
+
+# One question and the memories retrieved for it; the action is the answer.
+register(
+    id="memgym/MemoryR1Answer-v0",
+    entry_point="memgym.envs.memory_r1_answer:MemoryR1AnswerEnv",
+    vector_entry_point="memgym.envs.memory_r1_answer:make_vector",
+)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from memgym.envs.memory import MemoryEnv
 from memgym.envs.vector import vector_entry_point
-from memgym.tasks.procedural import SPLITS, DialogueGenerator
+from memgym.tasks.procedural import SPLITS, DialogueConfig, DialogueGenerator
 from memgym.tasks.task import ProceduralTask
 
 
@@ -51,13 +52,18 @@ class DialogueEnv(MemoryEnv):
         """Create the environment; the class docstring lists the arguments."""
         if split not in SPLITS:
             raise ValueError(f"split={split!r}: expected one of {', '.join(SPLITS)}")
-        generator = DialogueGenerator(**_tuples(dialogue or {}))
+        generator = DialogueGenerator(**_knobs({} if dialogue is None else dialogue))
         task = ProceduralTask(generator, task_seed, split, name="dialogue")
         super().__init__(task, render_mode=render_mode, **config)
 
 
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists, which is what YAML and JSON have, as the tuples that settings are made of."""
+def _knobs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with tuples, which they are made of, in place of lists, which is what YAML and JSON have."""
+    known = [knob.name for knob in fields(DialogueConfig)]
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"dialogue={settings!r}: expected a mapping of some of {', '.join(known)}")
+    if unknown := [name for name in settings if name not in known]:
+        raise ValueError(f"dialogue has no setting {unknown[0]!r}: expected some of {', '.join(known)}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
 
 

@@ -51,7 +51,7 @@ class LoCoMoEnv(MemoryEnv):
         **config: Any,
     ) -> None:
         """Create the environment; the class docstring lists the arguments."""
-        task = LoCoMo(path, split=split, chunking=chunking, categories=tuple(categories))
+        task = LoCoMo(path, split=split, chunking=chunking, categories=categories)
         super().__init__(task, render_mode=render_mode, **config)
 
 

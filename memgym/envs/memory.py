@@ -2,93 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
+from memgym.envs.config import EnvConfig
+from memgym.envs.episodic import EpisodicEnv, check_render_mode
 from memgym.envs.spaces import Observation, action_space, observation_space, operations_from_action
-from memgym.exam.exam import Exam, ExamContext, ExamResult, Paper
-from memgym.exam.extractive import ExtractiveReader
-from memgym.exam.reader import Reader
+from memgym.exam.exam import Exam, ExamResult, Paper
 from memgym.memory.bank import MemoryBank
-from memgym.memory.budget import Budget, TokenCounter, count_lexical_tokens
 from memgym.memory.operations import ENTRY_STORES, STORES, Entry, Operation, OperationResult
 from memgym.memory.provenance import attribute_sources
 from memgym.rewards import EpisodeOutcome, Recipe, StepOutcome, get_recipe
 from memgym.tasks.episode import Chunk, Episode
+from memgym.tasks.prepared import fill_bank
 from memgym.tasks.task import Task
 
-READERS: dict[str, Callable[[], Reader]] = {
-    "extractive": ExtractiveReader,
-    # For exams that only ask what the stream holds, with golds in its own words, as LoCoMo's categories 1 to 4 do.
-    "extractive_open": partial(ExtractiveReader, min_coverage=0.0, loose_dates=True),
-}
+if TYPE_CHECKING:
+    from memgym.rollout import Decision
 
-Shown = Literal["recent", "relevant"]
 Action = Sequence[Operation | Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class EnvConfig:
-    """Everything about a memory environment but its task; the keyword arguments of ``gymnasium.make``."""
-
-    budget: int | Budget | Mapping[str, int | None] | None = None
-    """Hard token budget: an int limits the three stores together, a ``Budget`` or a mapping of its fields also each of
-    them; None leaves only the core's default limit."""
-    reward: str | Recipe = "memgym"
-    """Recipe name (``memgym.rewards.RECIPES``) or a recipe."""
-    reader: str | Reader = "extractive"
-    """Reader name or object; it answers the exam."""
-    retrieve: int = 20
-    """Entries retrieved per store and question."""
-    context_tokens: int = 2000
-    """Limit of what the reader is given per question, in lexical tokens."""
-    exam_context: ExamContext = "memory"
-    """"stream" lets the reader see the chunks instead of the memory: the full-context reference."""
-    shown: int = 5
-    """Entries per store that an observation shows."""
-    show: Shown = "recent"
-    """Which ones: the most recent (as Mem-alpha does), or those most relevant to the chunk."""
-    max_operations: int = 32
-    """Operations carried out per step; the ones beyond fail with code "limit"."""
-    max_steps_per_chunk: int = 3
-    """Steps an agent may stay on one chunk by searching."""
-    question_visible: bool = False
-    """Show the questions while reading. A different protocol: never compare scores across it."""
-    count_tokens: TokenCounter = field(default=count_lexical_tokens)
-    """Unit of the budgets."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.reader, str) and self.reader not in READERS:
-            raise ValueError(
-                f"reader {self.reader!r} is unknown; choose one of {', '.join(READERS)} or pass an object with "
-                "answer(tasks), such as agents.answerer.AnswerAgent"
-            )
-        if self.show not in ("recent", "relevant"):
-            raise ValueError(f"show={self.show!r}: expected 'recent' or 'relevant'")
-        least_values = {"shown": 0, "retrieve": 1, "context_tokens": 1, "max_operations": 1, "max_steps_per_chunk": 1}
-        for name, least in least_values.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
-        self.make_budget()
-
-    def make_budget(self) -> Budget:
-        """The budget in its long form; an int also caps the core, which could not hold more anyway."""
-        if isinstance(self.budget, Budget):
-            return self.budget
-        if isinstance(self.budget, Mapping):
-            return Budget(**self.budget)
-        return Budget(total=self.budget)
-
-    def make_exam(self) -> Exam:
-        """The exam these settings describe."""
-        reader = READERS[self.reader]() if isinstance(self.reader, str) else self.reader
-        return Exam(reader, self.retrieve, self.context_tokens, self.exam_context)
 
 
 @dataclass
@@ -100,7 +36,7 @@ class StepReport:
     finished: bool  # the stream is over: the exam is due
 
 
-class MemoryEnv(gymnasium.Env[Observation, Action]):
+class MemoryEnv(EpisodicEnv[Action]):
     """Read a stream chunk by chunk, manage a bounded memory, be graded by questions answered from it alone.
 
     ## Description
@@ -142,16 +78,20 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     Questions, answers, categories and evidence are never part of an observation otherwise.
 
     ## Starting State
-    An empty memory and the first chunk. The episode is drawn from the task by the environment's seed, or named with
+    The first chunk and an empty memory, or the one that the episode was prepared with (`Episode.memory`): the newest of
+    its entries that the budget takes. The episode is drawn from the task by the environment's seed, or named with
     `reset(options={"episode": index})`.
 
     ## Reward
-    The weighted sum of the recipe's step terms at every step, plus its episode terms at the last one
-    (`memgym.rewards`). With the default recipe: the mean score of the exam, less small costs of failed calls.
+    At every step the weighted sum of the recipe's step terms, divided by the number of chunks; at the last one also its
+    episode terms (`memgym.rewards`). So an episode's return is the mean of its chunks' step terms plus the episode
+    terms, and a cost per chunk does not outweigh the exam on long streams. With the default recipe: the mean score of
+    the exam, less small costs of failed calls.
 
     ## Episode End
-    Terminates after the last chunk. Never truncates. A step whose operations contain a search stays on its chunk, at
-    most `max_steps_per_chunk` steps, and the next observation carries the results.
+    Terminates after the last chunk. Never truncates. A step that carries out a search, successful or not, stays on its
+    chunk, at most `max_steps_per_chunk` steps, and the next observation carries what it found or why it failed.
+    Searches beyond `max_operations` are not carried out.
 
     ## Information
     `episode_id`; `operations` (what each did, its entry id, and `code` and `reason` of a failure); `reward_terms` by
@@ -161,7 +101,10 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     `task` and the fields of `EnvConfig` as keywords.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - declared by gymnasium.Env
+    config: EnvConfig
+    exam: Exam
+    recipe: Recipe
+    bank: MemoryBank | None = None
 
     def __init__(self, task: Task, *, render_mode: str | None = None, **config: Any) -> None:
         """Create the environment.
@@ -171,38 +114,13 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
             render_mode: None or "ansi".
             config: Fields of `EnvConfig`.
         """
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode={render_mode!r}: expected None or 'ansi'")
         self.task = task
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self.config = EnvConfig(**config)
         self.exam = self.config.make_exam()
         self.recipe = get_recipe(self.config.reward)
         self.observation_space = observation_space(question_visible=self.config.question_visible)
         self.action_space = action_space()
-        self.episode: Episode | None = None
-        self.bank: MemoryBank | None = None
-
-    # --- Gymnasium ---------------------------------------------------------------------------------------------------
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode: `options={"episode": index}` names it, otherwise the seed draws it."""
-        super().reset(seed=seed)
-        options = options or {}
-        if unknown := sorted(set(options) - {"episode"}):
-            raise ValueError(f"reset option {unknown[0]!r} is unknown: expected 'episode'")
-        index = options.get("episode")
-        self.begin(self.task.sample(self.np_random) if index is None else self.task.episode(index))
-        return self.observation(), self._info((), {})
-
-    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Carry out the operations; after the last chunk, hold the exam."""
-        report = self.advance(action)
-        exam = self.exam.grade([self.paper()])[0] if report.finished else None
-        reward, info = self.conclude(report, exam)
-        return self.observation(), reward, report.finished, False, info
 
     def render(self) -> str | None:
         """The chunk and the memory as text, with ``render_mode="ansi"``."""
@@ -222,17 +140,23 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
     # --- The parts of a step, which a vector environment runs for many episodes at once -------------------------------
 
     def begin(self, episode: Episode) -> None:
-        """Start ``episode`` with an empty memory."""
+        """Start ``episode`` with the memory that was prepared for it, usually none."""
         if not episode.chunks:
             raise ValueError(f"episode {episode.id!r} has no chunks; an episode needs at least one")
         self.close()
-        self.bank = MemoryBank(budget=self.config.make_budget(), count_tokens=self.config.count_tokens)
+        self.bank = self.open_bank(episode)
         self.episode = episode
         self._chunk_count = len(episode.chunks)
         self._index = 0  # of the chunk being read
         self._steps = 0  # taken in this episode
         self._steps_on_chunk = 0
         self._messages: tuple[str, ...] = ()
+
+    def open_bank(self, episode: Episode) -> MemoryBank:
+        """The memory that ``episode`` begins with."""
+        bank = self.config.make_bank()
+        fill_bank(bank, episode.memory)
+        return bank
 
     def advance(self, action: Action) -> StepReport:
         """Carry out one step's operations and move on to the next chunk, unless a search stays."""
@@ -244,7 +168,7 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
         self._messages = tuple(message for result in results if (message := _message(result)))
         self._steps += 1
         self._steps_on_chunk += 1
-        searched = any(result.ok and result.operation.kind == "search" for result in results)
+        searched = any(result.operation.kind == "search" and result.code != "limit" for result in results)
         if not searched or self._steps_on_chunk >= self.config.max_steps_per_chunk:
             self._index += 1
             self._steps_on_chunk = 0
@@ -258,13 +182,14 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
 
     def conclude(self, report: StepReport, exam: ExamResult | None) -> tuple[float, dict[str, Any]]:
         """Reward and info of a step, given the exam's result if there was one."""
-        terms = dict(report.terms)
+        reward = self.recipe.total(report.terms) / self._chunk_count
+        info = self._info(report.outcome.results, dict(report.terms))
         if exam is not None:
-            terms |= self.recipe.score_episode(EpisodeOutcome(self._running_episode(), report.outcome.bank, exam))
-        info = self._info(report.outcome.results, terms)
-        if exam is not None:
+            ending = self.recipe.score_episode(EpisodeOutcome(self._running_episode(), report.outcome.bank, exam))
+            reward += self.recipe.total(ending)
+            info["reward_terms"] |= ending
             info["exam"] = {"score": exam.score, "answers": [answer.to_dict() for answer in exam.answers]}
-        return self.recipe.total(terms), info
+        return reward, info
 
     def observation(self) -> Observation:
         """The current observation; new objects each time."""
@@ -285,17 +210,20 @@ class MemoryEnv(gymnasium.Env[Observation, Action]):
             observation["questions"] = tuple(question.text for question in self._running_episode().questions)
         return observation
 
+    def info(self) -> dict[str, Any]:
+        """The info of an episode that has just begun; new objects each time."""
+        return self._info((), {})
+
+    def action_of(self, decision: Decision) -> Action:
+        """A decision's operations."""
+        return decision.operations
+
     # --- Internals ---------------------------------------------------------------------------------------------------
 
     def _running_bank(self) -> MemoryBank:
         if self.bank is None:
             raise gymnasium.error.ResetNeeded("call reset() first: no episode is running")
         return self.bank
-
-    def _running_episode(self) -> Episode:
-        if self.episode is None:
-            raise gymnasium.error.ResetNeeded("call reset() first: no episode is running")
-        return self.episode
 
     def _chunk(self) -> Chunk:
         episode = self._running_episode()

@@ -97,6 +97,22 @@ def observation_space(*, question_visible: bool) -> spaces.Dict:
     return spaces.Dict(fields)
 
 
+def answer_observation_space() -> spaces.Dict:
+    """The observation of an answer environment; ``AnswerEnv`` documents each field."""
+    memory = spaces.Dict(
+        {"id": spaces.Discrete(MAX_ID), "speaker": Unicode(), "text": Unicode(), "timestamp": Unicode(64)}
+    )
+    return spaces.Dict(
+        {
+            "question": Unicode(),
+            "asked": Unicode(64),
+            "core": Unicode(),
+            "memories": spaces.Sequence(memory),
+            "progress": spaces.Box(0, 1, shape=(2,), dtype=np.int64),
+        }
+    )
+
+
 def action_space() -> spaces.Sequence:
     """A list of operations, carried out in order."""
     return spaces.Sequence(

@@ -72,7 +72,8 @@ class MemoryToolEnv:
         bank: The memory, None before the first ``reset``.
         chunks_read: Chunks handed out so far.
         results: Texts of all tool results of the episode, in order.
-        terms: Unweighted reward terms by name, step terms summed over the chunks; complete after ``get_reward``.
+        terms: Unweighted reward terms by name, step terms averaged over the chunks of the stream; complete after
+            ``get_reward``.
         exam: The graded answers, None before ``get_reward``.
     """
 
@@ -117,14 +118,14 @@ class MemoryToolEnv:
             self.bank.close()
         config = self._env.config
         self._episode = self._env.task.episode(episode)
-        self.bank = MemoryBank(budget=config.make_budget(), count_tokens=config.count_tokens)
+        self.bank = self._env.open_bank(self._episode)
         self.chunks_read, self.results, self.terms, self.exam, self._reward = 0, [], {}, None, None
         questions = "".join(f"{question.text}\n" for question in self._episode.questions)
         asked = f"\n\nQuestions to be answered:\n{questions}" if config.question_visible else "\n\n"
         return asked + self._read_chunk()
 
     def get_reward(self) -> float:
-        """Hold the exam and return the recipe's total: all step terms plus the episode terms, weighted.
+        """Hold the exam and return the recipe's total: mean step terms plus episode terms, weighted.
 
         A model that stopped early leaves the rest of the stream unread. That is its choice, so the exam asks about
         all of the stream, of the memory as it is; unread chunks earn and cost no step terms.
@@ -211,10 +212,10 @@ class MemoryToolEnv:
 
     def _end_chunk(self) -> None:
         """Score the step that the calls on the current chunk make up."""
-        _, bank = self._running()
+        episode, bank = self._running()
         outcome = StepOutcome(self._chunk, tuple(self._calls), self._core_before, bank)
         for name, value in self._env.recipe.score_step(outcome).items():
-            self.terms[name] = self.terms.get(name, 0.0) + value
+            self.terms[name] = self.terms.get(name, 0.0) + value / len(episode.chunks)
 
     def _call(self, kind: OperationKind, **arguments: Any) -> str:
         _, bank = self._running()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
-from memgym.envs.memory import Action, MemoryEnv
+from memgym.envs.episodic import EpisodicEnv
 from memgym.envs.spaces import Observation
 
+if TYPE_CHECKING:
+    from memgym.rollout import Decision
+
 BatchObservation = dict[str, Any]
+Env = TypeVar("Env", bound=EpisodicEnv[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,12 @@ class StepResult:
     info: dict[str, Any]
 
 
-class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray]):
-    """Steps N memory environments together.
+class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Any], np.ndarray], Generic[Env]):
+    """Steps N environments of memgym together.
 
-    Observations are those of `MemoryEnv`, batched: text and sequences become tuples of length N, arrays gain a first
-    axis of length N. Actions are a sequence of N actions, or a batch from `action_space`. Every exam that falls due in
-    a step is answered in one call of the reader.
+    Observations are those of the single environment, batched: text and sequences become tuples of length N, arrays gain
+    a first axis of length N. Actions are a sequence of N actions, or a batch from `action_space`. Every exam that falls
+    due in a step is answered in one call of the reader.
 
     Autoreset follows Gymnasium 1.4. NEXT_STEP: the step after an episode's end resets it and ignores its action.
     SAME_STEP: the ended episode is reset at once, its last observation and info are in `infos["final_obs"]` and
@@ -41,9 +45,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
     `reset(options={"episodes": [i, ...]})` names the task's episodes, one per environment.
     """
 
-    def __init__(
-        self, env: MemoryEnv, num_envs: int, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP
-    ) -> None:
+    def __init__(self, env: Env, num_envs: int, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
         """Create the vector environment.
 
         Args:
@@ -54,9 +56,9 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs}: expected at least 1")
         super().__init__()
-        self.envs = [env, *(_twin(env) for _ in range(num_envs - 1))]
+        self.envs: list[Env] = [env, *(_twin(env) for _ in range(num_envs - 1))]
         self.num_envs = num_envs
-        self.exam = env.exam
+        self.exam: Any = env.exam  # the grader of the environments' own kind
         self.task = env.task
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**env.metadata, "autoreset_mode": self.autoreset_mode}
@@ -86,7 +88,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         return self._observations(), infos
 
     def step(
-        self, actions: Sequence[Action | None]
+        self, actions: Sequence[Any]
     ) -> tuple[BatchObservation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advance every running episode by one step and hold the exams that fall due."""
         batch = list(actions if isinstance(actions, list | tuple) else iterate(self.action_space, actions))
@@ -106,7 +108,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         self._ended = terminations.copy()
         return self._observations(), rewards, terminations, np.zeros(self.num_envs, dtype=np.bool_), infos
 
-    def advance(self, actions: Mapping[int, Action]) -> dict[int, StepResult]:
+    def advance(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
         """Step some of the environments, without any autoreset; all exams that fall due form one batch.
 
         What `step` and `memgym.rollout` are made of: plain per-episode results instead of batched arrays.
@@ -126,6 +128,10 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
             results[index] = StepResult(reward, report.finished, info)
         return results
 
+    def action_of(self, decision: Decision) -> Any:
+        """The part of a policy's decision that is an action of these environments."""
+        return self.envs[0].action_of(decision)
+
     def render(self) -> tuple[Any, ...]:
         """One frame per environment."""
         return tuple(env.render() for env in self.envs)
@@ -135,7 +141,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         for env in self.envs:
             env.close()
 
-    def _running(self, actions: Sequence[Action | None]) -> list[int]:
+    def _running(self, actions: Sequence[Any]) -> list[int]:
         """Environments whose action counts in this step."""
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return list(range(self.num_envs))
@@ -187,7 +193,7 @@ class MemoryVectorEnv(VectorEnv[BatchObservation, Sequence[Action], np.ndarray])
         return mask
 
 
-def vector_entry_point(env_type: Callable[..., MemoryEnv]) -> Callable[..., MemoryVectorEnv]:
+def vector_entry_point(env_type: Callable[..., EpisodicEnv[Any]]) -> Callable[..., MemoryVectorEnv]:
     """What `gymnasium.make_vec` calls to make N environments of one type."""
 
     def make_vector(
@@ -202,10 +208,9 @@ def _true_indices(mask: np.ndarray) -> list[int]:
     return [int(index) for index in np.flatnonzero(mask)]
 
 
-def _twin(env: MemoryEnv) -> MemoryEnv:
+def _twin(env: Env) -> Env:
     """Another environment over the same task, exam and recipe: nothing is loaded twice."""
-    twin = MemoryEnv.__new__(type(env))
+    twin = EpisodicEnv.__new__(type(env))
     for name in ("task", "render_mode", "config", "exam", "recipe", "observation_space", "action_space"):
         setattr(twin, name, getattr(env, name))
-    twin.episode, twin.bank = None, None
     return twin

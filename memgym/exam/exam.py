@@ -62,7 +62,7 @@ class ExamResult:
 class Exam:
     """Grades memory by question answering.
 
-    For each question the ``k`` best entries of every store (BM25 of the question against the entry texts) are merged
+    For each question the ``k`` best entries of every store (by the bank's own search for the question) are merged
     by score and cut, after the core, at ``context_tokens``; the reader answers from these alone. A core that is longer
     by itself is cut too. All questions of all papers form one batch.
 
@@ -91,12 +91,17 @@ class Exam:
         Returns:
             One result per paper, in order.
         """
-        tasks = [self.reading_task(paper, question) for paper in papers for question in paper.questions]
+        tasks = [task for paper in papers for task in self._reading_tasks(paper)]
         predictions = self.reader.answer(tasks) if tasks else []
         if len(predictions) != len(tasks):
             raise ValueError(f"reader {self.reader.name!r} gave {len(predictions)} answers to {len(tasks)} questions")
         graded = iter(zip(tasks, predictions, strict=True))
         return [ExamResult(tuple(_grade(question, *next(graded)) for question in paper.questions)) for paper in papers]
+
+    def _reading_tasks(self, paper: Paper) -> list[ReadingTask]:
+        if self.context == "memory":
+            paper.bank.prepare([question.text for question in paper.questions])
+        return [self.reading_task(paper, question) for question in paper.questions]
 
     def reading_task(self, paper: Paper, question: Question) -> ReadingTask:
         """The question with what the reader may see for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from memgym.memory.operations import Entry
 
@@ -22,6 +22,7 @@ class ReadingTask:
     timestamp: str = ""  # when the question is asked (ISO 8601); "" means unknown
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Answers questions in batches. It never sees the stream, only what the memory holds."""
 

@@ -3,6 +3,7 @@
 from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import UNLIMITED, Budget, TokenCounter, count_lexical_tokens
 from memgym.memory.codecs import CODECS, Codec, get_codec
+from memgym.memory.encoder import RETRIEVALS, Encoder, Retrieval
 from memgym.memory.journal import JournalRow
 from memgym.memory.operations import (
     ENTRY_STORES,
@@ -22,16 +23,19 @@ __all__ = [
     "ENTRY_STORES",
     "FAILURE_CODES",
     "OPERATION_KINDS",
+    "RETRIEVALS",
     "STORES",
     "UNLIMITED",
     "Budget",
     "Codec",
+    "Encoder",
     "Entry",
     "JournalRow",
     "MemoryBank",
     "Operation",
     "OperationKind",
     "OperationResult",
+    "Retrieval",
     "Status",
     "Store",
     "TokenCounter",

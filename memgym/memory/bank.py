@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from os import PathLike
 from types import TracebackType
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from memgym.memory.budget import Budget, TokenCounter, count_lexical_tokens
 from memgym.memory.database import IN_MEMORY, open_database
-from memgym.memory.journal import JournalRow, encode_json, entry_fields
+from memgym.memory.encoder import Encoder, Retrieval, choose_retrieval
+from memgym.memory.journal import JournalRow, hash_entries
 from memgym.memory.operations import STORES, Entry, Operation, OperationResult, Store
 from memgym.memory.storage import CORE_ID, MAX_INTEGER, Storage
 from memgym.memory.transfer import read_jsonl, write_jsonl
@@ -48,6 +48,8 @@ class MemoryBank:
         path: ":memory:", or a file that is created, or opened with what it holds. A file is locked while open.
         budget: Token limits. They belong to the caller, not to the file.
         count_tokens: Length of a text in the budget's unit.
+        encoder: Makes the vectors of dense retrieval; they are kept in the bank's database.
+        retrieval: "bm25" (words), "dense" (cosines) or "hybrid" (both); None: "hybrid" with an encoder, else "bm25".
 
     Attributes:
         budget: The token limits.
@@ -55,7 +57,7 @@ class MemoryBank:
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the file cannot be opened or is no memgym bank.
+        ValueError: If the file cannot be opened or is no memgym bank, or the search asked for needs an encoder.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class MemoryBank:
         path: str | PathLike[str] = IN_MEMORY,
         budget: Budget = Budget(),  # noqa: B008 - frozen
         count_tokens: TokenCounter = count_lexical_tokens,
+        encoder: Encoder | None = None,
+        retrieval: Retrieval | None = None,
     ) -> None:
         if not isinstance(budget, Budget):
             raise TypeError(f"budget: expected a Budget, got {type(budget).__name__}")
@@ -70,7 +74,8 @@ class MemoryBank:
             raise TypeError(f"count_tokens: expected a function of a text, got {type(count_tokens).__name__}")
         self.budget = budget
         self.count_tokens = count_tokens
-        self._storage = Storage(open_database(path))
+        chosen = choose_retrieval(encoder, retrieval)
+        self._storage = Storage(open_database(path), encoder, chosen)
         self._load()
 
     @property
@@ -188,9 +193,11 @@ class MemoryBank:
         return [entry for entry, _ in self.search_scored(query, store=store, k=k)]
 
     def search_scored(self, query: str, *, store: str | None = None, k: int = 5) -> list[tuple[Entry, float]]:
-        """Entries that share a word stem with ``query`` and their BM25 scores (k1 = 1.2, b = 0.75), best first.
+        """The entries that match ``query`` best and their scores, best first.
 
-        Reading is not an operation: it leaves no trace in the journal. Word statistics are those of both stores.
+        Reading is not an operation: it leaves no trace in the journal. "bm25" finds entries that share a word stem
+        with the query (k1 = 1.2, b = 0.75); "dense" and "hybrid" rank all entries, by cosine and by the sum of
+        1 / (60 + rank). Word statistics and ranks are those of both stores.
 
         Args:
             query: Any text; its words are alternatives, punctuation has no meaning.
@@ -206,6 +213,10 @@ class MemoryBank:
         check_entry_store(store)
         return self._storage.search(query, store, k)
 
+    def prepare(self, queries: Sequence[str]) -> None:
+        """Encode these queries and all entries not encoded yet in one batch; nothing without dense retrieval."""
+        self._storage.prepare(queries)
+
     def tokens(self, store: str | None = None) -> int:
         """Tokens of the texts of one store ("core", "episodic" or "semantic"), or of all three.
 
@@ -220,8 +231,7 @@ class MemoryBank:
 
     def budget_left(self) -> dict[str, int | None]:
         """Tokens that still fit, by "core", "episodic", "semantic" and "total"; None where there is no limit."""
-        left = {store: _left(self.budget.limit(store), used) for store, used in self._tokens.items()}
-        return left | {"total": _left(self.budget.total, self.tokens())}
+        return self.budget.left(self._tokens)
 
     def journal(self, *, since_step: int = 0) -> list[JournalRow]:
         """What was done from step ``since_step`` on, in order, failed operations included."""
@@ -229,10 +239,7 @@ class MemoryBank:
 
     def state_hash(self) -> str:
         """SHA-256 (hex) over core and all entries; the journal has no part in it."""
-        digest = hashlib.sha256()
-        for entry in self._storage.entries(None, core=True):
-            digest.update(encode_json(entry_fields(entry)).encode())
-        return digest.hexdigest()
+        return hash_entries(self._storage.entries(None, core=True))
 
     # Copies
 
@@ -391,7 +398,3 @@ class MemoryBank:
         if written is not None:
             self._tokens[written.store] += change.tokens
             self._next_id = max(self._next_id, written.id + 1)
-
-
-def _left(limit: int | None, used: int) -> int | None:
-    return None if limit is None else max(0, limit - used)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from os import PathLike, fspath
 
@@ -57,6 +59,19 @@ def open_blank() -> sqlite3.Connection:
     database = sqlite3.connect(IN_MEMORY, isolation_level=None, cached_statements=_CACHED_STATEMENTS)
     _tune_in_memory(database)
     return database
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Everything in the block happens, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # SQLite has rolled back by itself when, say, the disk is full
+            database.execute("ROLLBACK")
+        raise
 
 
 def take_snapshot(database: sqlite3.Connection) -> bytes:

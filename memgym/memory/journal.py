@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,14 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
 def entry_from_fields(fields: dict[str, Any]) -> Entry:
     """The entry that ``entry_fields`` took apart."""
     return Entry(**(fields | {"sources": tuple(fields["sources"])}))
+
+
+def hash_entries(entries: Iterable[Entry]) -> str:
+    """SHA-256 (hex) over all fields of the entries, in order."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(encode_json(entry_fields(entry)).encode())
+    return digest.hexdigest()
 
 
 def entry_values(entry: Entry) -> tuple[Any, ...]:

@@ -50,10 +50,7 @@ class Ranking:
             total[positions] += scores
         if store:
             total[~self._in_store[store]] = 0.0
-        found = np.flatnonzero(total)
-        if len(found) > k:
-            found = found[total[found] >= np.partition(total[found], -k)[-k]]
-        order = found[np.argsort(-total[found], kind="stable")][:k]
+        order = take_best(total, np.flatnonzero(total), k)
         return list(zip(ids[order].tolist(), total[order].tolist(), strict=True))
 
     def _load_ids(self) -> np.ndarray:
@@ -75,3 +72,16 @@ class Ranking:
             self._scores[term] = known
             self._kept += len(rows)
         return known
+
+
+def take_best(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+    """The ``k`` candidates with the highest scores, best first, ties by position.
+
+    Args:
+        scores: Of all positions, shape (N,).
+        candidates: Positions to choose from, ascending, shape (M,).
+        k: Number of results, at least 1.
+    """
+    if len(candidates) > k:
+        candidates = candidates[scores[candidates] >= np.partition(scores[candidates], -k)[-k]]
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]

@@ -29,6 +29,8 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_step ON journal (step);
 
+-- A bank that is searched by vectors has a fourth table, which dense.py makes when it is first needed.
+
 -- BM25 over the episodic and semantic texts. The texts stay in entries; the triggers keep the index equal to them.
 CREATE VIEW entries_searched AS SELECT id, text FROM entries WHERE id > 0;
 CREATE VIRTUAL TABLE entries_index USING fts5(

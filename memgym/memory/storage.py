@@ -1,12 +1,13 @@
-"""The tables of a memory bank: entries, their full-text index and the journal. Every SQL statement is here."""
+"""The tables of a memory bank: entries, their full-text index and the journal; only here are they changed."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 
-from memgym.memory.database import open_blank, open_snapshot, take_snapshot
+from memgym.memory.database import open_blank, open_snapshot, take_snapshot, transaction
+from memgym.memory.dense import DenseRanking
+from memgym.memory.encoder import Encoder, Retrieval
 from memgym.memory.journal import (
     JournalRow,
     entry_from_values,
@@ -20,7 +21,7 @@ from memgym.memory.ranking import Ranking
 
 CORE_ID = 0  # the entry that is core; the ids of all others are positive
 MAX_INTEGER = 2**63 - 1  # of SQLite
-MAX_RANKED = 100  # results up to which searches of an unchanged bank go through ``Ranking``
+MAX_RANKED = 100  # results up to which searches of an unchanged bank go through ``Ranking``, and are read one by one
 
 _COLUMNS = "e.id, e.store, e.text, e.timestamp, e.sources, e.created_step, e.updated_step"
 _SELECT = f"SELECT {_COLUMNS} FROM entries AS e"
@@ -50,11 +51,17 @@ _SELECT_JOURNAL = f"SELECT {_JOURNAL} FROM journal WHERE step >= ? ORDER BY step
 class Storage:
     """Typed access to one open bank database. It stores what it is told; the rules of a bank are the bank's."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, encoder: Encoder | None = None, retrieval: Retrieval = "bm25"
+    ) -> None:
         self._database = database
+        self._encoder, self._retrieval = encoder, retrieval
         self._execute = database.execute
         # What searches have learned since an entry last changed.
         self._ranking = Ranking(database.execute)
+        self._dense: DenseRanking | None = None
+        if encoder is not None and retrieval != "bm25":
+            self._dense = DenseRanking(database, encoder, self._ranking if retrieval == "hybrid" else None)
         self._read: dict[int, Entry] = {}
         self._searched = False
 
@@ -93,7 +100,9 @@ class Storage:
         return sorted(found[:count], key=lambda entry: entry.id)
 
     def search(self, query: str, store: str | None, k: int) -> list[tuple[Entry, float]]:
-        """The ``k`` best entries for ``query`` with their BM25 scores, best first, ties by id."""
+        """The ``k`` best entries for ``query`` with their scores, best first, ties by id."""
+        if self._dense is not None:
+            return self._read_ranked(self._dense.best(query, store, k))
         terms = query_terms(query)
         if not terms or k <= 0:
             return []
@@ -107,9 +116,16 @@ class Storage:
             rows = self._execute(_SEARCH_ALL, (expression, k))
         return [(entry_from_values(row[:-1]), row[-1]) for row in rows]
 
+    def prepare(self, queries: Sequence[str]) -> None:
+        """Encode entries and queries that have no vector yet, in one call; nothing without an encoder."""
+        if self._dense is not None:
+            self._dense.prepare(queries)
+
     def _read_ranked(self, ranked: list[tuple[int, float]]) -> list[tuple[Entry, float]]:
         unread = [id_ for id_, _ in ranked if id_ not in self._read]
-        if unread:
+        if len(unread) > MAX_RANKED:
+            self._read = {entry.id: entry for entry in self.entries(None)}
+        elif unread:
             rows = self._execute(f"{_SELECT} WHERE e.id IN ({','.join('?' * len(unread))})", unread)
             self._read.update((row[0], entry_from_values(row)) for row in rows)
         return [(self._read[id_], score) for id_, score in ranked]
@@ -118,7 +134,7 @@ class Storage:
 
     def record(self, step: int, result: OperationResult) -> None:
         """Do what ``result`` says and journal it, in one transaction."""
-        with self._transaction():
+        with transaction(self._database):
             self._replace(result.before, result.after)
             self._execute(_INSERT_JOURNAL, journal_values(JournalRow.of(step, result)))
 
@@ -133,7 +149,7 @@ class Storage:
     def undo(self, to_step: int) -> None:
         """Take back what was done after ``to_step`` and cut it off the journal."""
         rows = list(self.journal(to_step + 1))
-        with self._transaction():
+        with transaction(self._database):
             for row in reversed(rows):
                 self._replace(row.after, row.before)
             self._execute("DELETE FROM journal WHERE step > ?", (to_step,))
@@ -144,7 +160,7 @@ class Storage:
         """An independent in-memory copy."""
         database = open_blank()
         self._database.backup(database)
-        return Storage(database)
+        return Storage(database, self._encoder, self._retrieval)
 
     def serialize(self) -> bytes:
         """The database as the bytes of a SQLite file."""
@@ -168,7 +184,7 @@ class Storage:
         if self._execute("SELECT 1 FROM journal UNION ALL SELECT 1 FROM entries").fetchone():
             raise ValueError("cannot import into a bank that already holds something; give a new path")
         try:
-            with self._transaction():
+            with transaction(self._database):
                 self._database.executemany(_INSERT, map(entry_values, entries))
                 self._database.executemany(_INSERT_JOURNAL, map(journal_values, journal))
                 self._forget_searches()
@@ -179,6 +195,8 @@ class Storage:
 
     def _forget_searches(self) -> None:
         self._ranking.forget()
+        if self._dense is not None:
+            self._dense.forget()
         self._read.clear()
         self._searched = False
 
@@ -193,14 +211,3 @@ class Storage:
         else:
             entry_id, _, *values = entry_values(after)
             self._execute(_UPDATE, (*values, entry_id))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:  # SQLite has rolled back by itself when, say, the disk is full
-                self._execute("ROLLBACK")
-            raise

@@ -34,11 +34,13 @@ class Custom(EpisodeList):
     """The episodes of a file as a task; arguments and errors are those of :func:`load_custom`.
 
     Attributes:
+        arguments: path and split.
         sha256: digest of the file.
     """
 
     def __init__(self, path: str | Path, split: str | None = None) -> None:
         super().__init__("custom", load_custom(path, split))
+        self.arguments = {"path": str(path), "split": split}
         self.sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 

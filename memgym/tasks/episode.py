@@ -68,6 +68,16 @@ class GoldMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedMemory:
+    """Something the memory holds when the episode begins: an entry, or the core."""
+
+    text: str
+    turn_ids: tuple[str, ...] = ()  # what it came from; these turns need not be part of the episode
+    timestamp: str = ""
+    store: str = "episodic"
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
     """One stream and its exam."""
 
@@ -78,6 +88,7 @@ class Episode:
     questions: tuple[Question, ...]
     gold_memories: tuple[GoldMemory, ...] = ()
     licence: str = ""
+    memory: tuple[PreparedMemory, ...] = ()  # in order of writing; empty where the stream is read from its beginning
 
     @property
     def turns(self) -> tuple[Turn, ...]:

@@ -63,6 +63,8 @@ class LoCoMo(EpisodeList):
             Conversations without a question of these categories are left out.
 
     Attributes:
+        arguments: path, split, chunking and categories.
+        category_names: category id -> name, as in the official scorer.
         sha256: digest of the file, "" for a hub data set.
         verified: whether ``sha256`` is that of the published file; scores from any other file are not comparable.
         traps: question id -> wrong answer that category 5 fishes for; for the two-way prompt only, never an
@@ -75,6 +77,7 @@ class LoCoMo(EpisodeList):
         ValueError: unknown split, category or chunking, no question left, or a file in another schema.
     """
 
+    category_names = LOCOMO_CATEGORIES
     licence = LOCOMO_LICENCE
     attribution = (
         "LoCoMo-10 by Adyasha Maharana, Dong-Ho Lee, Sergey Tulyakov, Mohit Bansal, Francesco Barbieri and Yuwei Fang, "
@@ -96,6 +99,8 @@ class LoCoMo(EpisodeList):
         cut = parse_chunking(chunking)
         records, where, self.sha256 = _read(path)
         self.verified = self.sha256 == LOCOMO_SHA256
+        chosen = {"split": split, "chunking": chunking, "categories": list(categories)}
+        self.arguments = {"path": where, **chosen}
         self.traps: dict[str, str] = {}
         self.unresolved_evidence: dict[str, tuple[str, ...]] = {}
         episodes = []
@@ -199,7 +204,8 @@ def duplicate_questions(episode: Episode) -> dict[str, str]:
 
 
 def _check_categories(categories: Sequence[str]) -> None:
-    if isinstance(categories, str) or not categories or any(id_ not in LOCOMO_CATEGORIES for id_ in categories):
+    listed = isinstance(categories, list | tuple) and all(isinstance(id_, str) for id_ in categories)
+    if not listed or not categories or any(id_ not in LOCOMO_CATEGORIES for id_ in categories):
         raise ValueError(f"LoCoMo categories {categories!r}: expected some of '1' to '5', e.g. ('1', '2', '3', '4')")
 
 

@@ -8,14 +8,17 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
+from memgym.memory.operations import STORES
+
 SPLITS = ("train", "validation", "test")
 RECORD_FIELDS = {"id": True, "chunks": True, "questions": True}  # field -> required
-RECORD_FIELDS |= dict.fromkeys(("source", "split", "licence", "gold_memories"), False)
+RECORD_FIELDS |= dict.fromkeys(("source", "split", "licence", "gold_memories", "memory"), False)
 CHUNK_FIELDS = {"turns": True, "timestamp": False}
 TURN_FIELDS = {"text": True, "id": False, "speaker": False, "timestamp": False}
 QUESTION_FIELDS = {"text": True, "answers": True, "id": False, "category": False}
 QUESTION_FIELDS |= {"evidence": False, "metric": False, "answerable": False, "timestamp": False}
 GOLD_MEMORY_FIELDS = {"text": True, "turn_ids": True, "timestamp": False, "supersedes": False}
+PREPARED_FIELDS = {"text": True, "turn_ids": False, "timestamp": False, "store": False}
 
 # What a memory bank accepts as a timestamp, less bare years and months: fromisoformat alone lets "20230508" through.
 _TIMESTAMP = re.compile(
@@ -75,6 +78,8 @@ class _RecordCheck:
         memories = self.items(record, "gold_memories", "") or ()
         for index, memory in enumerate(memories):
             self.gold_memory(memory, f"gold_memories[{index}]", index, len(memories))
+        for index, prepared in enumerate(self.items(record, "memory", "") or ()):
+            self.prepared(prepared, f"memory[{index}]")
 
     def chunk(self, value: object, index: int) -> None:
         path = f"chunks[{index}]"
@@ -121,6 +126,15 @@ class _RecordCheck:
         replaced = memory.get("supersedes")
         if replaced is not None and (type(replaced) is not int or not 0 <= replaced < count or replaced == index):
             self.add(f"{path}.supersedes", f"{replaced!r}: expected the index of another gold memory, from 0")
+
+    def prepared(self, value: object, path: str) -> None:
+        memory = self.mapping(value, path, PREPARED_FIELDS)
+        self.text(memory, "text", path, empty=False)
+        self.timestamp(memory, path)
+        # Not references: what is in the memory already may come from turns that the episode does not repeat.
+        self.texts(self.items(memory, "turn_ids", path), f"{path}.turn_ids")
+        if self.text(memory, "store", path) and memory["store"] not in STORES:
+            self.add(f"{path}.store", f"{memory['store']!r}: expected one of {', '.join(STORES)}")
 
     # --- checks of one value ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from memgym.tasks.episode import Chunk, Episode, GoldMemory, Question, Turn
+from memgym.tasks.episode import Chunk, Episode, GoldMemory, PreparedMemory, Question, Turn
 from memgym.tasks.record_check import check_record, default_question_id, default_turn_id
 
 
@@ -19,6 +19,7 @@ def to_record(episode: Episode) -> dict[str, Any]:
         "chunks": [{"turns": [_turn_record(turn) for turn in chunk.turns]} for chunk in episode.chunks],
         "questions": [_question_record(question) for question in episode.questions],
         "gold_memories": [_memory_record(memory) for memory in episode.gold_memories],
+        "memory": [_prepared_record(memory) for memory in episode.memory],
     }
 
 
@@ -46,6 +47,7 @@ def build_episode(record: Mapping[str, Any]) -> Episode:
         questions=tuple(_question(index, question) for index, question in enumerate(record["questions"])),
         gold_memories=tuple(_memory(memory) for memory in record.get("gold_memories", ())),
         licence=record.get("licence", ""),
+        memory=tuple(_prepared(memory) for memory in record.get("memory", ())),
     )
 
 
@@ -72,6 +74,15 @@ def _memory_record(memory: GoldMemory) -> dict[str, Any]:
         "turn_ids": list(memory.turn_ids),
         "timestamp": memory.timestamp,
         "supersedes": memory.supersedes,
+    }
+
+
+def _prepared_record(memory: PreparedMemory) -> dict[str, Any]:
+    return {
+        "text": memory.text,
+        "turn_ids": list(memory.turn_ids),
+        "timestamp": memory.timestamp,
+        "store": memory.store,
     }
 
 
@@ -109,4 +120,13 @@ def _memory(record: Mapping[str, Any]) -> GoldMemory:
         turn_ids=tuple(record["turn_ids"]),
         timestamp=record.get("timestamp", ""),
         supersedes=record.get("supersedes"),
+    )
+
+
+def _prepared(record: Mapping[str, Any]) -> PreparedMemory:
+    return PreparedMemory(
+        text=record["text"],
+        turn_ids=tuple(record.get("turn_ids", ())),
+        timestamp=record.get("timestamp", ""),
+        store=record.get("store", "episodic"),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from memgym.tasks.episode import Episode
 
@@ -15,7 +17,11 @@ INDEX_BOUND = 2**31
 
 
 class Task(Protocol):
-    """A source of episodes. The same index is the same episode, always and everywhere."""
+    """A source of episodes. The same index is the same episode, always and everywhere.
+
+    A task may have more to say for records and reports: ``arguments`` (what it was made with),
+    ``sha256`` (a digest that changes with its data) and ``category_names`` (category of a question -> its name).
+    """
 
     @property
     def name(self) -> str:
@@ -83,6 +89,16 @@ class EpisodeList:
 class EpisodeGenerator(Protocol):
     """Makes episode ``index`` of ``seed`` on demand; ``split`` keeps training and evaluation apart."""
 
+    @property
+    def version(self) -> str:
+        """Name and number; it changes whenever the same arguments give another episode."""
+        ...
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """All settings, in plain types."""
+        ...
+
     def episode(self, seed: int, index: int, split: str) -> Episode:
         """The same arguments give the same episode, in every process."""
         ...
@@ -96,6 +112,10 @@ class ProceduralTask:
         seed: the generator's seed.
         split: passed on to the generator, e.g. "train".
         name: written to records.
+
+    Attributes:
+        arguments: version and knobs of the generator, seed and split.
+        sha256: digest of these, which decide every episode.
     """
 
     size = None
@@ -107,6 +127,8 @@ class ProceduralTask:
         self.seed = seed
         self.split = split
         self.name = name
+        self.arguments = {"generator": generator.version, "knobs": dict(generator.knobs), "seed": seed, "split": split}
+        self.sha256 = hashlib.sha256(json.dumps(self.arguments, sort_keys=True).encode()).hexdigest()
 
     def episode(self, index: int) -> Episode:
         """Episode ``index`` (from 0) of the generator; IndexError when negative."""

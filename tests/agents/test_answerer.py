@@ -52,7 +52,7 @@ def test_what_ranks_lowest_is_left_out_when_the_window_is_full(tiny_backbone, mo
     monkeypatch.setattr(
         answerer_module,
         "render_answer_prompt",
-        lambda tokenizer, task: rendered.append(task) or render(tokenizer, task),
+        lambda tokenizer, task, **options: rendered.append(task) or render(tokenizer, task, **options),
     )
     entries = (entry(5, "one two three"), entry(1, "four five"), entry(2, "six"))
     task = ReadingTask("Who?", "core words", entries)

@@ -7,7 +7,7 @@ import pytest
 
 from agents import AGENTS, BASELINES, make_agent
 from agents.base import Agent
-from memgym.envs.memory import EnvConfig
+from memgym.envs.config import EnvConfig
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.memory.budget import UNLIMITED, Budget, count_lexical_tokens
 from memgym.replay import differences

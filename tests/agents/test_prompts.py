@@ -159,7 +159,7 @@ def test_control_tokens_in_a_chunk_are_plain_text(tokenizer, style):
 
 
 def test_an_unknown_style_is_refused(tokenizer):
-    with pytest.raises(ValueError, match="prompt style 'chatty': expected one of full, terse"):
+    with pytest.raises(ValueError, match="style 'chatty': expected one of full, terse"):
         manager_prompt(tokenizer, observation(), style="chatty")
 
 

@@ -176,8 +176,12 @@ def test_steps_on_a_chunk_are_counted_anew_on_the_next():
 
 
 @pytest.mark.parametrize("refused", [Operation("search", text=" "), Operation("search", "core", "tea")])
-def test_a_search_that_failed_does_not_stay(refused):
-    assert started().step([refused])[0]["progress"].tolist() == [1, 3]
+def test_a_search_that_failed_stays_too_and_its_reason_can_be_read(refused):
+    env = started(max_steps_per_chunk=2)
+    observation = env.step([refused])[0]
+    assert observation["progress"].tolist() == [0, 3]
+    assert len(observation["results"]) == 1 and observation["results"][0].startswith("failed search: ")
+    assert env.step([refused])[0]["progress"].tolist() == [1, 3]
 
 
 def test_a_search_beyond_the_operations_of_a_step_does_not_stay():
@@ -308,14 +312,24 @@ def test_infos_are_plain_json_types():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_step_pays_the_weighted_sum_of_the_terms_in_its_info(recipe):
+def test_every_step_pays_its_share_of_the_weighted_terms_in_its_info(recipe):
     env = started(reward=recipe)
     terminated, names = False, set()
     while not terminated:
         _, reward, terminated, _, info = env.step([fact("Ann bought a red bicycle"), fact("nonsense syllables")])
-        assert reward == pytest.approx(env.recipe.total(info["reward_terms"]))
-        names |= set(info["reward_terms"])
+        terms = info["reward_terms"]
+        own = env.recipe.total({name: terms[name] for name in env.recipe.step_terms})
+        ending = env.recipe.total({name: value for name, value in terms.items() if name in env.recipe.episode_terms})
+        assert reward == pytest.approx(own / 3 + ending)
+        names |= set(terms)
     assert names == set(env.recipe.step_terms) | set(env.recipe.episode_terms)
+
+
+@pytest.mark.parametrize("chunks", [1, 4, 30])
+def test_the_same_mistake_at_every_chunk_costs_the_same_however_long_the_stream_is(chunks):
+    env = started(make_episode(*[["Hm."]] * chunks))
+    rewards = [env.step([Operation("delete", "semantic", entry_id=9)])[1] for _ in range(chunks)]
+    assert sum(rewards) == pytest.approx(-0.1)
 
 
 def test_with_the_default_recipe_a_silent_agent_is_paid_its_exam_alone():

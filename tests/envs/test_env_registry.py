@@ -13,12 +13,15 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.utils.env_checker import check_env
 
 import memgym
+from memgym.envs.memory import MemoryEnv
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.rewards import RECIPES
 from tests.scripted import same, write_locomo
 
 ROOT = Path(__file__).parents[2]
 IDS = sorted(spec.id for spec in gymnasium.registry.values() if spec.namespace == memgym.envs.NAMESPACE)
+MEMORY_IDS = [id_ for id_ in IDS if issubclass(load_env_creator(gymnasium.spec(id_).entry_point), MemoryEnv)]
+DIALOGUE = {"dialogue": {"chunks": 3, "turns_per_chunk": 4, "questions": 4}}
 
 
 @pytest.fixture
@@ -26,16 +29,20 @@ def kwargs(request, tmp_path) -> dict:
     """What an id needs to be made; an environment that needs nothing need not be listed."""
     return {
         "memgym/Custom-v0": {"path": str(ROOT / "tests/data/custom_example.jsonl")},
-        "memgym/Dialogue-v0": {"dialogue": {"chunks": 3, "turns_per_chunk": 4, "questions": 4}},
+        "memgym/Dialogue-v0": DIALOGUE,
+        "memgym/MemoryR1Answer-v0": {"source": "memgym/Dialogue-v0", "source_kwargs": DIALOGUE},
+        "memgym/MemoryR1Manager-v0": {"source": "memgym/Dialogue-v0", "source_kwargs": DIALOGUE},
         "memgym/LoCoMo-v0": {"path": str(write_locomo(tmp_path / "locomo10.json")), "split": "all"},
     }.get(request.getfixturevalue("env_id"), {})
 
 
 every_env = pytest.mark.parametrize("env_id", IDS)
+every_memory_env = pytest.mark.parametrize("env_id", MEMORY_IDS)  # those whose actions are memory operations
 
 
 def test_the_page_registers_the_environments():
-    assert {"memgym/Dialogue-v0", "memgym/LoCoMo-v0", "memgym/Custom-v0"} <= set(IDS)
+    assert {"memgym/Dialogue-v0", "memgym/LoCoMo-v0", "memgym/Custom-v0"} <= set(MEMORY_IDS)
+    assert set(IDS) - set(MEMORY_IDS) == {"memgym/MemoryR1Answer-v0"}
 
 
 @every_env
@@ -43,7 +50,7 @@ def test_check_env_has_nothing_to_say(env_id, kwargs):
     check_env(gymnasium.make(env_id, **kwargs).unwrapped)
 
 
-@every_env
+@every_memory_env
 @pytest.mark.parametrize(
     "settings", [{"budget": 20}, {"question_visible": True, "show": "relevant", "reward": "mem_alpha"}]
 )
@@ -51,7 +58,7 @@ def test_check_env_has_nothing_to_say_under_other_settings(env_id, kwargs, setti
     check_env(gymnasium.make(env_id, **kwargs, **settings).unwrapped)
 
 
-@every_env
+@every_memory_env
 @pytest.mark.parametrize("seed", range(4))
 def test_random_actions_play_whole_episodes_inside_the_spaces(env_id, kwargs, seed):
     env = gymnasium.make(env_id, budget=40, **kwargs)  # wrapped in PassiveEnvChecker and OrderEnforcing
@@ -93,7 +100,7 @@ def test_a_spec_that_went_through_json_and_pickle_makes_the_same_environment(env
         assert same(gymnasium.make(spec).reset(seed=3), first)
 
 
-@every_env
+@every_memory_env
 @pytest.mark.parametrize("reward", RECIPES)
 def test_an_environment_that_is_not_running_can_be_pickled(env_id, kwargs, reward):
     env = gymnasium.make(env_id, reward=reward, **kwargs)
@@ -105,9 +112,10 @@ def test_an_environment_that_is_not_running_can_be_pickled(env_id, kwargs, rewar
 def test_statistics_wrappers_count_the_return(env_id, kwargs):
     env = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make(env_id, **kwargs))
     env.reset(seed=0)
+    action = [] if env_id in MEMORY_IDS else "**Answer:** tea"
     total, terminated = 0.0, False
     while not terminated:
-        _, reward, terminated, _, info = env.step([])
+        _, reward, terminated, _, info = env.step(action)
         total += reward
     assert info["episode"]["r"] == pytest.approx(total)
 

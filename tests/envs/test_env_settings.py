@@ -1,12 +1,14 @@
 """How an environment starts, stops, is set up and is rendered."""
 
 import gymnasium
+import numpy as np
 import pytest
 
-from memgym.envs.memory import READERS, MemoryEnv
+from memgym.envs.config import READERS, EnvConfig
+from memgym.envs.memory import MemoryEnv
 from memgym.memory.budget import Budget
 from memgym.memory.operations import Operation
-from tests.scripted import FakeReader, fact, make_env, make_episode, tea_story
+from tests.scripted import FakeReader, fact, make_env, make_episode, tea_story, write_locomo
 
 
 def started(*episodes, **config) -> MemoryEnv:
@@ -40,6 +42,17 @@ def test_every_reader_by_name_takes_the_exam(reader):
 def test_the_seed_draws_every_episode_of_a_task():
     env = make_env(*(tea_story(name) for name in "abc"))
     assert {env.reset(seed=seed)[1]["episode_id"] for seed in range(30)} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("episode", ["a", 1.0, True, [0]])
+def test_an_episode_that_is_no_index_is_refused(episode):
+    with pytest.raises(ValueError, match=r"reset option 'episode'=.*: expected the index of an episode, a whole number"):
+        make_env(tea_story("a"), tea_story("b")).reset(options={"episode": episode})
+
+
+def test_numpy_indices_name_episodes_too():
+    env = make_env(tea_story("a"), tea_story("b"))
+    assert env.reset(options={"episode": np.int64(1)})[1]["episode_id"] == "b"
 
 
 def test_a_new_episode_starts_with_an_empty_memory():
@@ -119,7 +132,20 @@ def test_the_unit_of_the_budget_can_be_another():
         ({"exam_context": "web"}, ValueError, "context='web': expected 'memory' or 'stream'"),
         ({"budget": -5}, ValueError, "budget total=-5: expected a non-negative int"),
         ({"budget": "small"}, ValueError, "budget total='small'"),
-        ({"budget": {"attic": 5}}, TypeError, "attic"),
+        ({"budget": {"attic": 5}}, ValueError, "budget has no limit 'attic': expected some of core, episodic, semantic"),
+        ({"budget": [5]}, ValueError, "budget total=.5.: expected a non-negative int"),
+        ({"budget": True}, ValueError, "budget total=True: expected a non-negative int"),
+        ({"reader": None}, ValueError, "reader=None: expected a name or an object with name, window and answer"),
+        ({"reader": 3}, ValueError, "reader=3: expected a name or an object"),
+        ({"reader": ["extractive"]}, ValueError, "reader=.'extractive'.: expected a name or an object"),
+        ({"reader": FakeReader}, ValueError, "reader=<class .*FakeReader'>: expected a name or an object"),
+        ({"reward": None}, ValueError, "reward=None: expected the name of a recipe, or a Recipe"),
+        ({"reward": ["memgym"]}, ValueError, "reward=.'memgym'.: expected the name of a recipe"),
+        ({"count_tokens": 3}, ValueError, "count_tokens=3: expected a function from a text to its length"),
+        ({"encoder": 3}, ValueError, "encoder=3: expected MODULE:CLASS, or an object with name, dimension and encode"),
+        ({"question_visible": "no"}, ValueError, "question_visible='no': expected True or False"),
+        ({"question_visible": 1}, ValueError, "question_visible=1: expected True or False"),
+        ({"shown": True}, ValueError, "shown=True: expected a whole number"),
         ({"bugdet": 5}, TypeError, "bugdet"),
         ({"render_mode": "human"}, ValueError, "render_mode='human': expected None or 'ansi'"),
     ],
@@ -130,6 +156,32 @@ def test_a_wrong_setting_raises_one_line_when_the_environment_is_made(config, er
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("dialogue", "message"),
+    [
+        (3, "dialogue=3: expected a mapping of some of chunks, turns_per_chunk"),
+        ("short", "dialogue='short': expected a mapping"),
+        ([], r"dialogue=\[\]: expected a mapping"),
+        ({"days": 3}, "dialogue has no setting 'days': expected some of chunks"),
+        ({"noise": "x"}, "noise='x': expected a share"),
+        ({"categories": ["single", 3]}, "categories has 3: expected names out of single"),
+    ],
+)
+def test_wrong_settings_of_a_generated_dialogue_raise_one_line(dialogue, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        gymnasium.make("memgym:memgym/Dialogue-v0", dialogue=dialogue)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("categories", ["5", "1234", 3, ["6"], [1], []])
+def test_wrong_categories_of_locomo_raise_one_line(categories, tmp_path):
+    with pytest.raises(ValueError, match="LoCoMo categories .*: expected some of '1' to '5'") as caught:
+        gymnasium.make(
+            "memgym:memgym/LoCoMo-v0", path=write_locomo(tmp_path / "locomo10.json"), categories=categories
+        )
+    assert "\n" not in str(caught.value)
+
+
 def test_a_reader_object_answers_the_exam():
     reader = FakeReader(lambda task: "Moss")
     env = started(make_episode(["Hm."], questions=tea_story().questions), reader=reader)
@@ -137,6 +189,13 @@ def test_a_reader_object_answers_the_exam():
     assert [answer["prediction"] for answer in info["exam"]["answers"]] == ["Moss", "Moss"]
     assert info["exam"]["score"] == 0.5
     assert len(reader.batches) == 1
+
+
+def test_settings_in_effect_have_no_default_left_open():
+    settings = EnvConfig(budget=30, reader=FakeReader(window=9)).in_effect()
+    assert settings["budget"] == {"core": 512, "episodic": None, "semantic": None, "total": 30}
+    assert (settings["reader"].name, settings["reader_window"], settings["retrieval"]) == ("fake", 9, "bm25")
+    assert (settings["reward"].name, settings["encoder"], settings["shown"]) == ("memgym", None, 5)
 
 
 def test_ansi_rendering_shows_chunk_and_memory():

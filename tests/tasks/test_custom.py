@@ -146,6 +146,10 @@ def test_a_missing_file_and_a_file_of_another_kind_are_told_apart(read, tmp_path
         ({"gold_memories": [{"text": "a", "turn_ids": ["z"]}]}, "gold_memories[0].turn_ids", "'z': no turn"),
         ({"gold_memories": [{"text": "a", "turn_ids": [], "supersedes": 0}]}, "gold_memories[0].supersedes", "another"),
         ({"gold_memories": [{"turn_ids": []}]}, "gold_memories[0].text", "missing"),
+        ({"memory": [{"turn_ids": ["z"]}]}, "memory[0].text", "missing"),
+        ({"memory": [{"text": "a", "store": "attic"}]}, "memory[0].store", "'attic': expected one of core, episodic"),
+        ({"memory": [{"text": "a", "timestamp": "May"}]}, "memory[0].timestamp", "expected ISO 8601"),
+        ({"memory": [{"text": "a", "turn_ids": [3]}]}, "memory[0].turn_ids[0]", "number 3: expected a string"),
     ],
 )
 def test_each_problem_names_its_field_and_what_was_expected(changes, field, message):

@@ -14,7 +14,7 @@ import pytest
 from memgym.tasks.procedural import SPLITS, DialogueGenerator, Fact
 from memgym.tasks.procedural.pools import CLASSES, POOLS, Composed, Listed
 
-GOLDEN = "a980adef43c9dd2d852fc58bff77845eb96b485a5e245aa77ca870657c75fb2f"
+GOLDEN = "feb7f5c2e98a3284d53df8f56d02a9b67c410e215495e7f27bfc275526528e26"
 DIGEST_SCRIPT = """
 import hashlib, json
 from dataclasses import asdict

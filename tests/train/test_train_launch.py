@@ -67,6 +67,20 @@ def test_two_cpu_processes_train_one_adapter_on_whole_episodes_each(tiny_run, tm
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2"]
 
 
+def test_two_cpu_processes_train_one_actor_and_critic(tiny_run, tmp_path):
+    options = ["--save_every", 2, "--eval_every", 2, "--eval_episodes", 2, "--eval_env.split", "validation"]
+    batch = ["--episodes_per_step", 2, "--epochs", 1, "--minibatches", 2, "--micro_batch_size", 1]
+    done = launch("cpu2", "train.ppo", *tiny_run, *options, *batch, "--max_steps", 2, "--output_dir", tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [row for row in read_metrics(tmp_path / "metrics.jsonl") if "reward" in row]
+    assert [row["step"] for row in rows] == [1, 2]
+    turns = [row["generated_tokens"] / row["completions/mean_length"] for row in rows]
+    assert turns == [8, 8]  # two processes, two episodes each, two turns each
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+    files = {"adapter", "optimizer.pt", "trained.safetensors", "trainer_state.json"}
+    assert {path.name for path in (tmp_path / "checkpoint-2").iterdir()} == files
+
+
 def test_one_cpu_process_trains_through_the_launcher_too(tiny_run, tmp_path):
     done = launch("cpu1", "train.sft", *tiny_run, "--episodes", 2, "--max_steps", 1, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]

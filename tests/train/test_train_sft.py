@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -140,11 +141,6 @@ def test_a_finite_task_is_not_asked_for_more_episodes_than_it_has(tmp_path):
     assert [trajectory.episode for trajectory in taught_by(settings)] == [0, 1, 2]
 
 
-def test_an_unknown_teacher_is_an_error_that_says_what_was_expected(tiny_run):
-    with pytest.raises(ValueError, match=r"nobody: no such file; expected a trajectories\.jsonl"):
-        taught_by(settings_of(*arguments(tiny_run, "unused", "--teacher", "nobody")))
-
-
 def test_records_of_other_episodes_are_refused(tiny_run, tmp_path):
     path = write_custom(tmp_path / "stories.jsonl", tea_story("elsewhere"))
     settings = settings_of("--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {path}}}")
@@ -152,7 +148,9 @@ def test_records_of_other_episodes_are_refused(tiny_run, tmp_path):
     teacher = rollout(build_env(settings.env, 1), Scripted(note, note, note), [0])
     with TrajectoryWriter(tmp_path / "trajectories.jsonl") as writer:
         writer.write(teacher[0])
-    with pytest.raises(ValueError, match="'elsewhere': it was made in another environment or from other data"):
+    with pytest.raises(
+        SystemExit, match="^error: .* 'elsewhere': it was made in another environment or from other data"
+    ):
         sft.main(arguments(tiny_run, tmp_path / "run", "--teacher", tmp_path / "trajectories.jsonl"))
 
 
@@ -212,6 +210,82 @@ def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
     assert Manifest.read(tmp_path / "run" / "manifest.yaml").agent == "answerer"
 
 
-def test_an_unknown_role_ends_with_one_line(tiny_run, tmp_path):
-    with pytest.raises(SystemExit, match="role='judge': expected manager or answerer"):
-        sft.main(arguments(tiny_run, tmp_path, "--role", "judge"))
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--role", "judge"], "role='judge': expected manager or answerer"),
+        (["--teacher", "nope"], "teacher='nope': expected one of no_memory, "),
+        (["--teacher", "oracle+manager"], "teacher='manager': expected one of no_memory, "),
+        (["--teacher_kwargs", "{colour: red}"], "teacher_kwargs: .*colour"),
+        (["--teacher_kwargs", "{noise: loud}"], "teacher_kwargs: "),
+        (["--first_episode", "-1"], "first_episode=-1: expected at least 0"),
+        (["--episodes", "0"], "episodes=0: expected at least 1"),
+        (["--max_steps", "0"], "max_steps=0: expected at least 1, or -1 to train epochs"),
+        (["--epochs", "0"], "epochs=0.0: expected more than 0"),
+        (["--sft", "{foo: 1}"], "sft.foo: SFTConfig has no such field"),
+        (["--sft", "{optim: foo}"], ".*foo"),
+        (["--seed", "-1"], "seed=-1: expected 0 to 4294967295"),
+        (["--report_to", "wandb"], "report_to='wandb': expected one of none, "),
+        (["--agent.codec", "foo"], "agent.codec 'foo': expected one of mem_alpha, memory_r1, lines"),
+    ],
+)
+def test_a_mistake_ends_with_one_line(tiny_run, tmp_path, argv, message):
+    with pytest.raises(SystemExit, match=f"^error: {message}") as raised:
+        sft.main(arguments(tiny_run, tmp_path / "run", *argv))
+    assert "\n" not in str(raised.value.code)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finite_task_has_no_episodes_beyond_its_last(tmp_path):
+    path = write_custom(tmp_path / "stories.jsonl", *map(tea_story, "abc"))
+    settings = settings_of("--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {path}}}", "--first_episode", "3")
+    with pytest.raises(ValueError, match="first_episode=3: the task custom has 3 episodes"):
+        sft.training_episodes(settings, build_env(settings.env, 1).task)
+
+
+def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
+    for folder in ("adapter", "checkpoint-3"):
+        backbone = load_backbone("tiny-llama", device="cpu")
+        load_adapter(backbone, finished / folder, "trained")
+        assert backbone.trained_as["trained"] == {
+            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8}
+        }
+
+
+def test_an_adapter_is_not_trained_on_in_another_format(finished, tiny_run, tmp_path):
+    argv = ["--backbone.adapter", finished / "adapter", "--agent.style", "full"]
+    with pytest.raises(SystemExit, match="error: the adapter was trained with style='terse', not 'full'"):
+        sft.main(arguments(tiny_run, tmp_path / "run", *argv))
+
+
+# --- A folder that is used again -------------------------------------------------------------------------------------
+
+
+def test_a_new_run_in_the_folder_of_another_ends_with_one_line_and_changes_nothing(finished, tiny_run, adapter_weights):
+    before = adapter_weights(finished / "adapter")
+    with pytest.raises(SystemExit, match=r"error: .*checkpoint-8 is there from an earlier run: choose another output_"):
+        sft.main(arguments(tiny_run, finished, "--max_steps", 2, "--seed", 1))
+    after = adapter_weights(finished / "adapter")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--seed", 1], "seed is 1 and was 0 when"),
+        (["--learning_rate", 0.5], "learning_rate is 0.5 and was 0.03 when"),
+        (["--env.kwargs.budget", 61], "env.kwargs.budget is 61 and was 60 when"),
+        (["--env.kwargs.split", "train"], "env.kwargs.split is 'train' and was 'not set' when"),
+        (["--lora.top_layers", 1], "lora.top_layers is 1 and was None when"),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_settings(finished, tiny_run, changed, message):
+    with pytest.raises(SystemExit, match=f"^error: --resume true, but {message}"):
+        sft.main(arguments(tiny_run, finished, "--max_steps", 8, "--save_every", 3, "--resume", "true", *changed))
+
+
+def test_a_run_may_be_resumed_to_go_further(finished, tiny_run, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "moved")
+    longer = ["--max_steps", 9, "--save_every", 9, "--epochs", 5, "--resume", "true"]
+    sft.main(arguments(tiny_run, folder, *longer))
+    assert [row["step"] for row in read_metrics(folder / "metrics.jsonl") if "loss" in row] == list(range(1, 10))

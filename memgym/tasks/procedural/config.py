@@ -66,33 +66,47 @@ class DialogueConfig:
     def __post_init__(self) -> None:
         for name in ("chunks", "turns_per_chunk", "questions"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value}: expected a whole number of at least 1")
-        if not 0 <= self.noise < 1:
-            raise ValueError(f"noise={self.noise}: expected a share in [0, 1), some turns must hold facts")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
+        if not (_is_number(self.noise) and 0 <= self.noise < 1):
+            raise ValueError(f"noise={self.noise!r}: expected a share in [0, 1), some turns must hold facts")
         self._check_revisions()
         _check_names("categories", self.categories, CATEGORIES)
         if self.asked_topics is not None:
             _check_names("asked_topics", self.asked_topics, TOPICS)
-        if not 0 < self.asked_share <= 1:
-            raise ValueError(f"asked_share={self.asked_share}: expected a share in (0, 1]")
-        if not 1 <= self.days_between[0] <= self.days_between[1]:
-            raise ValueError(f"days_between={self.days_between}: expected (fewest, most) with 1 <= fewest <= most")
+        if not (_is_number(self.asked_share) and 0 < self.asked_share <= 1):
+            raise ValueError(f"asked_share={self.asked_share!r}: expected a share in (0, 1]")
+        if not _is_range(self.days_between):
+            raise ValueError(
+                f"days_between={self.days_between!r}: expected (fewest, most), whole numbers with 1 <= fewest <= most"
+            )
         if self.verbosity not in VERBOSITIES:
             raise ValueError(f"verbosity={self.verbosity!r}: expected one of {', '.join(VERBOSITIES)}")
 
     def _check_revisions(self) -> None:
         for name in ("update_rate", "contradiction_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a share in [0, 1]")
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value <= 1):
+                raise ValueError(f"{name}={value!r}: expected a share in [0, 1]")
         total = self.update_rate + self.contradiction_rate
         if total > 0.8:
             raise ValueError(f"update_rate + contradiction_rate = {total:g}: expected at most 0.8, lower one of them")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_range(value: object) -> bool:
+    """Whether ``value`` is a pair of whole numbers, 1 <= first <= second."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    return all(type(days) is int for days in value) and 1 <= value[0] <= value[1]
+
+
 def _check_names(knob: str, given: tuple[str, ...], allowed: tuple[str, ...]) -> None:
-    """Refuse an empty list, a bare string, repeats and unknown names."""
-    if isinstance(given, str) or not given:
+    """Refuse an empty list, what is no list of names, repeats and unknown names."""
+    if not isinstance(given, list | tuple) or not given:
         raise ValueError(f"{knob}={given!r}: expected a non-empty tuple out of {', '.join(allowed)}")
     for name in given:
         if name not in allowed:

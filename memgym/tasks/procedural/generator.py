@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
+from typing import Any
 
 from memgym.tasks.episode import Episode, GoldMemory
 from memgym.tasks.procedural.config import SPLITS, DialogueConfig
@@ -41,6 +42,16 @@ class DialogueGenerator:
             TypeError: there is no such knob.
         """
         self.config = DialogueConfig(**knobs)  # type: ignore[arg-type]
+
+    @property
+    def version(self) -> str:
+        """Name and number; it changes whenever the same arguments give another episode."""
+        return f"{SOURCE}-{VERSION}"
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """All settings, defaults filled in."""
+        return asdict(self.config)
 
     def episode(self, seed: int, index: int, split: str = "train") -> Episode:
         """Episode ``index`` (>= 0) of ``seed``.

@@ -1,0 +1,82 @@
+"""memgym/MemoryR1Answer-v0: a question and 60 retrieved memories, 30 of each speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from memgym.envs.answer import AnswerEnv
+from memgym.envs.source import source_task
+from memgym.envs.vector import vector_entry_point
+from memgym.memory.bank import MemoryBank
+from memgym.memory.budget import UNLIMITED
+from memgym.memory.encoder import Encoder, Retrieval, choose_retrieval, load_encoder
+from memgym.preparers import make_preparer
+from memgym.tasks.prepared import Preparer
+from memgym.tasks.retrieved_questions import RETRIEVED, RetrievedQuestions
+from memgym.tasks.task import Task
+
+
+class MemoryR1AnswerEnv(AnswerEnv):
+    """Pick the useful ones of 60 retrieved memories and answer a question (Memory-R1, arXiv 2508.19828).
+
+    ## Description
+    An episode is one question of a dialogue and what was retrieved for it from the memory of the whole dialogue, the
+    same number for every speaker: 30 each where there are two. Questions that the dialogue cannot answer, such as
+    LoCoMo's category 5, are left out, which leaves LoCoMo with 152 questions to train on, 81 to validate and 1,307 to
+    test. Spaces, episode end and information are those of `AnswerEnv`.
+
+    ## Starting State
+    The question drawn by the seed or named by `reset(options={"episode": index})`.
+
+    ## Reward
+    Exact match, as in the paper. With small models it is 0 for most groups of rollouts, which then teach nothing: "f1"
+    pays the question's own metric, "em_else_f1" the larger of the two, and weights such as
+    `{"em_else_f1": 1.0, "format": 0.1}` any mixture of the terms.
+
+    ## Arguments
+    ```python
+    gymnasium.make("memgym:memgym/MemoryR1Answer-v0", split="train", reward="em_else_f1", bank="runs/manager")
+    ```
+    * `source`: the memory environment whose dialogues are used, "memgym/LoCoMo-v0" by default, or a task.
+    * `split`: which split of it; `source_kwargs`: its further arguments, such as `path` and `chunking`.
+    * `bank`: how the memory of a dialogue is made. "turns" (word for word), "facts" (its gold memories), "annotations"
+      (those of LoCoMo's file), the folder of a run or its `trajectories.jsonl` (what a recorded policy stored), a
+      folder of exported banks, or an object such as `memgym.preparers.PolicyBanks`, which lets an agent write it.
+    * `memories`: how many are retrieved, of all speakers together.
+    * `retrieval` and `encoder`: how, as for `MemoryEnv`; by BM25 unless there is an encoder.
+    * `reward` and every other field of `AnswerConfig`.
+
+    ## Version History
+    * v0: first version.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str | Task = "memgym/LoCoMo-v0",
+        split: str | None = "train",
+        source_kwargs: Mapping[str, Any] | None = None,
+        bank: str | Preparer = "turns",
+        memories: int = RETRIEVED,
+        retrieval: Retrieval | None = None,
+        encoder: str | Encoder | None = None,
+        render_mode: str | None = None,
+        **config: Any,
+    ) -> None:
+        """Create the environment; the class docstring lists the arguments."""
+        kwargs = source_kwargs or {}
+        dialogues = source_task(source, split, kwargs)
+        encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
+        choose_retrieval(encoder, retrieval)
+        task = RetrievedQuestions(
+            dialogues,
+            prepare=make_preparer(bank, dialogues, kwargs.get("path")),
+            memories=memories,
+            open_bank=partial(MemoryBank, budget=UNLIMITED, encoder=encoder, retrieval=retrieval),
+        )
+        super().__init__(task, render_mode=render_mode, **config)
+
+
+make_vector = vector_entry_point(MemoryR1AnswerEnv)

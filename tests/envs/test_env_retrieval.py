@@ -1,0 +1,62 @@
+"""An environment's memory is searched the way its settings say."""
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from memgym.memory.operations import Operation
+from tests.scripted import fact, make_env, make_vector, tea_story
+
+
+class Synonyms:
+    """Bicycles are bikes."""
+
+    name, dimension = "synonyms", 2
+
+    def encode(self, texts):
+        return np.array([["bi" in text, "bi" not in text] for text in texts], dtype=float)
+
+
+@pytest.fixture
+def by_path(monkeypatch):
+    module = ModuleType("synonym_encoders")
+    module.Synonyms = Synonyms
+    monkeypatch.setitem(sys.modules, "synonym_encoders", module)
+    return "synonym_encoders:Synonyms"
+
+
+def found(env):
+    """Entries that a search for "bicycle" finds."""
+    env.reset(seed=0)
+    info = env.step([fact("cat"), fact("bike"), Operation("search", text="bicycle")])[-1]
+    return info["operations"][-1]["found"]
+
+
+def test_search_is_by_words_alone_unless_an_encoder_is_given(by_path):
+    assert found(make_env(tea_story())) == []
+    assert found(make_env(tea_story(), encoder=by_path)) == [2, 1]
+    assert found(make_env(tea_story(), encoder=Synonyms(), retrieval="dense")) == [2, 1]
+    assert found(make_env(tea_story(), encoder=by_path, retrieval="bm25")) == []
+
+
+def test_a_vector_environment_shares_one_encoder(by_path):
+    env = make_vector(tea_story("a"), tea_story("b"), num_envs=2, encoder=by_path)
+    env.reset(seed=0)
+    first, second = (single.bank._storage._encoder for single in env.envs)
+    assert first is second
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retrieval": "hybrid"}, "retrieval='hybrid' needs an encoder"),
+        ({"retrieval": "exact"}, "retrieval='exact': expected one of bm25, dense, hybrid"),
+        ({"encoder": "minilm"}, "encoder 'minilm': expected MODULE:CLASS of an encoder"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_when_the_environment_is_made(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_env(tea_story(), **settings)

@@ -1,0 +1,189 @@
+"""Choose MemLoRA's adapters by the score of the whole pipeline, one operation after the other.
+
+    python -m train.select_adapters --output_dir runs/memlora --env.id memgym/LoCoMo-v0 \
+        --env.kwargs '{split: validation, chunking: "turns:4", retrieve: 8}' \
+        --extract '[runs/extract-1/adapter, runs/extract-2/adapter]' --update '[runs/update-1/adapter]' \
+        --answer '[runs/answer-1/adapter]'
+
+A lower loss of one adapter need not help the pipeline. So ``extract`` is chosen while updates go by rule and a fixed
+reader sits the exam, ``update`` with the chosen ``extract``, and ``answer`` with both. The chosen adapters are copied
+into the output folder, one sub-folder each, from where ``agents.memlora.load_adapters`` and
+``agents.MemoryAssistant`` take them; ``selection.md`` and ``selection.json`` hold every score. An operation with a
+single candidate is scored all the same: the table says what each stage gains.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+
+from agents.answerer import AnswerAgent
+from agents.backbone import Backbone, load_adapter, load_backbone
+from agents.fact_pipeline import Reply, UpdateRequest
+from agents.facts import write_changes
+from agents.memlora import OPERATIONS, MemLoRA
+from memgym.exam.reader import Reader
+from memgym.rollout import rollout
+from memgym.tasks.task import Task
+from train.cpu import prepare_device
+from train.settings import BackboneSettings, EnvSettings, load_settings
+from train.setup import build_env
+from train.teachers import compare
+
+
+@dataclass
+class SelectionSettings:
+    """Settings of a selection."""
+
+    output_dir: str = "runs/memlora"
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    env: EnvSettings = field(default_factory=lambda: EnvSettings(kwargs={"split": "validation"}))
+    extract: list[str] = field(default_factory=list)
+    """Folders of the candidates."""
+    update: list[str] = field(default_factory=list)
+    answer: list[str] = field(default_factory=list)
+    reader: str = "extractive"
+    """Who sits the exam until the answerer is chosen."""
+    episodes: int = 16
+    """Validation episodes; of a finite task all there are, if fewer."""
+    similar: int = 5
+    """Notes looked up per fact."""
+    max_new_tokens: int = 160
+    """Longest reply of extract and update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One row of the table."""
+
+    operation: str
+    adapter: str  # folder
+    score: float  # of the pipeline: mean score of the exams, in [0, 1]
+    memory_tokens: float  # mean over the episodes
+    chosen: bool
+
+
+class RuleUpdates(MemLoRA):
+    """Extracts with an adapter, updates by rule: what ``extract`` is judged in."""
+
+    def update(self, requests: Sequence[UpdateRequest]) -> list[Reply]:
+        """See ``train.teachers.compare``."""
+        return [Reply(write_changes([compare(request.fact, request.notes)])) for request in requests]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Select as the command line says; prints the table."""
+    settings = load_settings(SelectionSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    prepare_device()
+    try:
+        table = select(settings)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(format_selection(table))
+
+
+def select(settings: SelectionSettings) -> list[Candidate]:
+    """Score all candidates stage by stage; write the chosen adapters and the table.
+
+    Raises:
+        ValueError: An operation has no candidate, a folder holds no adapter, or an episode is not of the validation
+            split.
+        OSError: The backbone cannot be found.
+    """
+    for operation in OPERATIONS:
+        if not getattr(settings, operation):
+            raise ValueError(f"no candidate for {operation}: name at least one folder, --{operation} '[FOLDER]'")
+    episodes = validation_episodes(settings, build_env(settings.env, 1).task)
+    backbone = load_backbone(settings.backbone.name, dtype=settings.backbone.dtype)
+    table: list[Candidate] = []
+    chosen: dict[str, str] = {}
+    for operation in OPERATIONS:
+        rows = []
+        for number, folder in enumerate(getattr(settings, operation)):
+            load_adapter(backbone, folder, f"{operation}_{number}")
+            score, tokens = score_pipeline(settings, backbone, {**chosen, operation: f"{operation}_{number}"}, episodes)
+            rows.append(Candidate(operation, str(folder), score, tokens, chosen=False))
+        best = max(range(len(rows)), key=lambda row: rows[row].score)  # the first one of equals
+        rows[best] = replace(rows[best], chosen=True)
+        chosen[operation] = f"{operation}_{best}"
+        table += rows
+    write_selection(settings.output_dir, table)
+    return table
+
+
+def validation_episodes(settings: SelectionSettings, task: Task) -> range:
+    """Indices of the episodes that are scored.
+
+    Raises:
+        ValueError: One of them is not of the validation split, or there are none.
+    """
+    episodes = range(settings.episodes if task.size is None else min(settings.episodes, task.size))
+    if not episodes:
+        raise ValueError(f"episodes={settings.episodes}: expected at least 1")
+    for index in episodes:
+        episode = task.episode(index)
+        if episode.split != "validation":
+            raise ValueError(
+                f"task {task.name}: conversation {episode.id!r} is of the {episode.split} split; adapters are chosen "
+                "on validation conversations: set env.kwargs.split to validation"
+            )
+    return episodes
+
+
+def score_pipeline(
+    settings: SelectionSettings, backbone: Backbone, adapters: Mapping[str, str], episodes: Sequence[int]
+) -> tuple[float, float]:
+    """Run the pipeline with these adapters; rules and the fixed reader stand in for what is missing.
+
+    Args:
+        settings: Environment, reader and limits.
+        backbone: Holds the adapters.
+        adapters: Operation -> name of its adapter; "extract" at least.
+        episodes: Indices in the task.
+
+    Returns:
+        Mean score of the exams, in [0, 1], and mean size of the memory in tokens.
+    """
+    kind = MemLoRA if "update" in adapters else RuleUpdates
+    policy = kind(
+        backbone,
+        extract=adapters["extract"],
+        update=adapters.get("update"),
+        similar=settings.similar,
+        max_new_tokens=settings.max_new_tokens,
+    )
+    reader: str | Reader = AnswerAgent(backbone, adapters["answer"]) if "answer" in adapters else settings.reader
+    env = build_env(settings.env, min(len(episodes), 16), {**policy.env_overrides, "reader": reader})
+    trajectories = rollout(env, policy, episodes)
+    tokens = fmean(trajectory.memory_tokens for trajectory in trajectories)
+    return fmean(trajectory.score for trajectory in trajectories), tokens
+
+
+def write_selection(output_dir: str | Path, table: Sequence[Candidate]) -> None:
+    """Copy the chosen adapters and write ``selection.json`` and ``selection.md``."""
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in table:
+        if row.chosen:
+            shutil.copytree(row.adapter, folder / row.operation, dirs_exist_ok=True)
+    rows = json.dumps([asdict(row) for row in table], indent=1, ensure_ascii=False)
+    (folder / "selection.json").write_text(rows + "\n", encoding="utf-8")
+    (folder / "selection.md").write_text(format_selection(table) + "\n", encoding="utf-8")
+
+
+def format_selection(table: Sequence[Candidate]) -> str:
+    """The table in Markdown, the chosen ones in bold."""
+    lines = ["| operation | adapter | pipeline score | memory tokens |", "|---|---|---|---|"]
+    for row in table:
+        name = f"**{row.adapter}**" if row.chosen else row.adapter
+        lines.append(f"| {row.operation} | {name} | {row.score:.3f} | {row.memory_tokens:.0f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

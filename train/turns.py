@@ -1,0 +1,80 @@
+"""The rows that PPO trains on: one turn each, with what is known about its tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from memgym.rollout import Trajectory
+
+
+@dataclass(eq=False)  # tensors are not compared as a whole
+class Turn:
+    """One turn: a context of its own. Vectors hold one element per token of the completion, shapes (C,)."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    reward: float
+    old_logps: torch.Tensor = field(init=False, repr=False)  # under the policy that generated it
+    reference_logps: torch.Tensor = field(init=False, repr=False)  # under the reference; only with a KL term
+    values: torch.Tensor = field(init=False, repr=False)  # of the critic at that time
+    advantages: torch.Tensor = field(init=False, repr=False)
+    returns: torch.Tensor = field(init=False, repr=False)
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and completion."""
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+def turns_of(trajectory: Trajectory, rewards: Sequence[float]) -> list[Turn]:
+    """The turns of a trajectory in order.
+
+    Raises:
+        ValueError: The policy did not generate its decisions token by token.
+    """
+    turns = [
+        Turn(step.decision.prompt_ids, step.decision.completion_ids, reward)
+        for step, reward in zip(trajectory.steps, rewards, strict=True)
+    ]
+    if not all(turn.prompt_ids and turn.completion_ids for turn in turns):
+        raise ValueError(
+            f"policy {trajectory.policy!r} gave a decision without tokens: only a language model is trained"
+        )
+    return turns
+
+
+def collate(turns: Sequence[Turn], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of prompt, completion, padding: ids (B, T) and the mask (B, T) of the completions."""
+    width = max(turn.length for turn in turns)
+    ids = [[*turn.prompt_ids, *turn.completion_ids, *[pad] * (width - turn.length)] for turn in turns]
+    mask = [[0] * len(turn.prompt_ids) + [1] * len(turn.completion_ids) + [0] * (width - turn.length) for turn in turns]
+    return torch.tensor(ids, device=device), torch.tensor(mask, dtype=torch.bool, device=device)
+
+
+def per_token(turns: Sequence[Turn], name: str) -> torch.Tensor:
+    """A vector of all turns as one (N,), in the order in which ``ActorCritic`` scores them."""
+    return torch.cat([getattr(turn, name) for turn in turns])
+
+
+def hand_out(turns: Sequence[Turn], name: str, values: torch.Tensor) -> None:
+    """The inverse of ``per_token``: give each turn its part of (N,)."""
+    for turn, part in zip(turns, values.split([len(turn.completion_ids) for turn in turns]), strict=True):
+        setattr(turn, name, part)
+
+
+def minibatches(turns: Sequence[Turn], count: int, seed: str) -> Iterator[list[Turn]]:
+    """Shuffle the turns and deal them out into ``count`` parts of about equal size."""
+    shuffled = list(turns)
+    random.Random(seed).shuffle(shuffled)
+    for number in range(count):
+        yield shuffled[number::count]
+
+
+def micro_batches(turns: Sequence[Turn], size: int) -> list[list[Turn]]:
+    """Rows to run together, of similar length, so that little of it is padding."""
+    ordered = sorted(turns, key=lambda turn: turn.length)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
