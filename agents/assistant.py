@@ -15,7 +15,7 @@ from agents.trained_as import read_record
 from memgym.exam.reader import Reader
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry, OperationResult
-from memgym.memory.validation import ISO_8601
+from memgym.memory.validation import is_timestamp
 from memgym.rollout import Policy
 from memgym.tasks.chunking import Chunking
 from memgym.tasks.episode import Turn
@@ -161,7 +161,7 @@ def _turn(message: Message, number: int, step: int) -> Turn | None:
     timestamp = message.get("timestamp") or ""
     if not isinstance(content, str):
         raise ValueError(f"{where}: content is {type(content).__name__}, expected text")
-    if not isinstance(timestamp, str) or (timestamp and not ISO_8601.fullmatch(timestamp)):
+    if not isinstance(timestamp, str) or (timestamp and not is_timestamp(timestamp)):
         raise ValueError(f"{where}: timestamp {timestamp!r}: expected ISO 8601, such as 2024-05-01T09:30")
     text = " ".join(content.split())  # a chunk has one line per turn
     speaker = message.get("name") or message["role"].capitalize()

@@ -15,6 +15,7 @@ from peft import PeftModel
 from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from agents.engram.state import EngramState
 from agents.prefixes import cluster_by_prefix, saved_tokens
 
 MIN_SAVED = 16  # tokens; less is not worth a forward pass of its own
@@ -84,7 +85,7 @@ def _prefill(
     if saved_tokens(clusters) >= MIN_SAVED:
         prefixes, prefix_mask = _pad_left([prompts[cluster.rows[0]][: cluster.shared] for cluster in clusters], pad)
         _forward(model, prefixes.to(model.device), prefix_mask.to(model.device), cache)
-        if all(type(layer) is DynamicLayer for layer in cache.layers):
+        if all(type(layer) in (DynamicLayer, EngramState) for layer in cache.layers):
             of_row = {row: number for number, cluster in enumerate(clusters) for row in cluster.rows}
             numbers = _take_rows(cache, [of_row[row] for row in range(len(prompts))], model.device)
             mask = prefix_mask.to(model.device)[numbers]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from agents.backbone import DTYPES, Backbone, load_backbone
 from benchmarks._engram import measure_growth, measure_overhead
 from benchmarks.throughput import Row, table
+from memgym.records import usable_processors
 
 MOST_OVERHEAD = 0.03  # on a GPU; on a CPU it is reported only
 MOST_GROWTH = 1.5  # of a lookup, while the table grows a thousandfold: larger tables miss the processor's caches
@@ -82,7 +82,7 @@ def _machine(backbone: Backbone, quick: bool) -> dict[str, Any]:
         "backbone": backbone.name,
         "dtype": str(backbone.model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_processors(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "python": platform.python_version(),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sqlite3
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from benchmarks._env import measure_envs
 from benchmarks._growth import measure_growth
 from benchmarks._retrieval import measure_retrieval
 from benchmarks._timing import peak_memory
+from memgym.records import usable_processors
 from memgym.tasks.procedural import DialogueGenerator
 
 MIN_SPEEDUP = 30.0  # of retrieval over rebuilding the index for each question
@@ -87,7 +87,7 @@ def _measure_lm(backbone: str, quick: bool) -> dict[str, Any]:
 
 def _machine(quick: bool) -> dict[str, Any]:
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_processors(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

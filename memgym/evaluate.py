@@ -11,6 +11,7 @@ from memgym.rollout import Trajectory
 from memgym.statistics import (
     Interval,
     bootstrap_ci,
+    cluster_bootstrap_ci,
     mean_or_zero,
     normalised_score,
     paired_bootstrap_ci,
@@ -27,6 +28,8 @@ class Summary:
 
     score: float  # mean over episodes of the exam score
     ci95: tuple[float, float] | None  # bootstrap over episodes; None for a single episode
+    question_score: float  # mean over the questions of all episodes
+    question_ci95: tuple[float, float] | None  # bootstrap over episodes too: questions of one share its memory
     normalised: float | None  # (score - floor) / (ceiling - floor); None where these are missing or meet
     reward: float  # mean return
     memory_tokens: float  # mean size of the final memory, in the unit of the budget
@@ -60,6 +63,8 @@ def summarise(trajectories: Sequence[Trajectory], *, floor: float | None, ceilin
     return Summary(
         score=score,
         ci95=_bounds(bootstrap_ci(scores)) if len(scores) > 1 else None,
+        question_score=mean_or_zero([answer["score"] for answer in answers]),
+        question_ci95=_question_interval(trajectories),
         normalised=None if floor is None or ceiling is None else normalised_score(score, floor, ceiling),
         reward=mean_or_zero([trajectory.reward for trajectory in trajectories]),
         memory_tokens=mean_or_zero([trajectory.memory_tokens for trajectory in trajectories]),
@@ -87,7 +92,8 @@ def compare(first: Sequence[Trajectory], second: Sequence[Trajectory]) -> dict[s
     """Paired difference first - second over the same episodes.
 
     Returns:
-        ``mean``, ``ci95`` (bootstrap over episodes) and ``p`` (sign-flip permutation test, two-sided).
+        ``mean``, ``ci95`` (bootstrap over episodes; None for a single one) and ``p`` (sign-flip permutation test,
+        two-sided).
 
     Raises:
         ValueError: The two were not run on the same episodes.
@@ -97,28 +103,70 @@ def compare(first: Sequence[Trajectory], second: Sequence[Trajectory]) -> dict[s
     a, b = [t.score for t in first], [t.score for t in second]
     return {
         "mean": mean_or_zero(a) - mean_or_zero(b),
-        "ci95": list(_bounds(paired_bootstrap_ci(a, b))),
+        "ci95": list(_bounds(paired_bootstrap_ci(a, b))) if len(a) > 1 else None,
         "p": paired_permutation(a, b),
         "episodes": len(a),
     }
 
 
 def format_table(summaries: Mapping[str, Summary]) -> str:
-    """The summaries as an aligned text table, one row per policy."""
-    header = ("agent", "score", "95 % interval", "normalised", "memory tokens", "evidence recall", "failed ops")
-    rows = [header, *(_row(name, summary) for name, summary in summaries.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    """The summaries as an aligned text table, one row per policy.
+
+    ``score`` is the mean over episodes, ``per question`` the mean over all questions; both intervals are bootstraps
+    over episodes.
+    """
+    header = (
+        *("agent", "score", "95 % interval", "per question", "95 % interval", "normalised"),
+        *("memory tokens", "evidence recall", "failed ops"),
+    )
+    return _aligned([header, *(_row(name, summary) for name, summary in summaries.items())])
+
+
+def format_categories(summaries: Mapping[str, Summary], names: Mapping[str, str]) -> str:
+    """Mean score over the questions of each category as an aligned text table; "" where there is one category only.
+
+    Args:
+        summaries: By policy, all over the same questions.
+        names: Category -> its name, printed beside it; those left out have none.
+    """
+    categories = next(iter(summaries.values())).categories
+    if len(categories) < 2:
+        return ""
+    labels = [f"{category} {names.get(category, '')}".strip() for category in categories]
+    counts = [f"({int(figures['n'])})" for figures in categories.values()]
+    rows = [("questions by category", *(f"{label} {count}" for label, count in zip(labels, counts, strict=True)))]
+    for name, summary in summaries.items():
+        rows.append((name, *(f"{summary.categories[category]['score']:.3f}" for category in categories)))
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns of equal width, a rule under the first row."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
 
 
 def _row(name: str, summary: Summary) -> tuple[str, ...]:
-    interval = "-" if summary.ci95 is None else f"[{summary.ci95[0]:.3f}, {summary.ci95[1]:.3f}]"
+    score = (f"{summary.score:.3f}", _interval(summary.ci95))
+    per_question = (f"{summary.question_score:.3f}", _interval(summary.question_ci95))
     normalised = "-" if summary.normalised is None else f"{summary.normalised:.3f}"
     recall = "-" if summary.evidence_recall is None else f"{summary.evidence_recall:.3f}"
     tokens = f"{summary.memory_tokens:.0f} of {summary.stream_tokens:.0f}"
-    return name, f"{summary.score:.3f}", interval, normalised, tokens, recall, f"{summary.failed_operations:.3f}"
+    return name, *score, *per_question, normalised, tokens, recall, f"{summary.failed_operations:.3f}"
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "-" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+
+
+def _question_interval(trajectories: Sequence[Trajectory]) -> tuple[float, float] | None:
+    pairs = [(answer["score"], number) for number, t in enumerate(trajectories) for answer in t.exam["answers"]]
+    if len({number for _, number in pairs}) < 2:
+        return None
+    scores, episodes = zip(*pairs, strict=True)
+    return _bounds(cluster_bootstrap_ci(scores, episodes))
 
 
 def _by_category(answers: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

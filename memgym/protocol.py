@@ -27,6 +27,11 @@ def describe_env(env: MemoryVectorEnv) -> dict[str, Any]:
     }
 
 
+def category_names(task: Task) -> dict[str, str]:
+    """Category of a question -> its name, for tasks that have such names."""
+    return dict(getattr(task, "category_names", {}))
+
+
 def describe_task(task: Task) -> dict[str, Any]:
     """Name, arguments and digest of a task, the last two as far as it has them."""
     return {

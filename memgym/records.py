@@ -213,3 +213,8 @@ def package_versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The machine, as far as the standard library can tell."""
     return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}
+
+
+def usable_processors() -> int:
+    """Logical processors that this process may use: not all of the machine's in a container, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Uncertainty of scores: intervals, paired tests, corrections for many comparisons, effect sizes.
+"""Uncertainty of scores: intervals, paired tests, the correction for many comparisons.
 
 A *unit* is what is independent of the others: a question of a single-document task, a whole conversation or session of
 a cross-session task. Every comparison is paired: position i of both systems is the same unit.
@@ -6,9 +6,7 @@ a cross-session task. Every comparison is paired: position i of both systems is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -196,97 +194,22 @@ def paired_permutation(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: 
     return float((extreme + 1) / (draws + 1))
 
 
-def mcnemar_exact(a_only: int, b_only: int) -> float:
-    """Two-sided exact McNemar test for binary items.
-
-    Args:
-        a_only: items that only the first system got right.
-        b_only: items that only the second system got right.
-
-    Returns:
-        The binomial p-value; 1 without discordant items.
-
-    Raises:
-        ValueError: a negative count.
-    """
-    if a_only < 0 or b_only < 0:
-        raise ValueError(f"discordant counts ({a_only}, {b_only}): expected two numbers >= 0")
-    total = a_only + b_only
-    tail = sum(math.comb(total, wins) for wins in range(min(a_only, b_only) + 1)) / 2**total
-    return min(1.0, 2 * tail)
-
-
-def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
-    """Wilson score interval of a proportion (Wilson, 1927).
-
-    Args:
-        successes: between 0 and ``trials``.
-        trials: at least 1.
-        level: coverage of the interval.
-
-    Returns:
-        The observed proportion and its interval, within [0, 1].
-
-    Raises:
-        ValueError: counts or level out of range.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} successes of {trials} trials: expected 0 <= successes <= trials and trials >= 1")
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: expected a probability between 0 and 1, such as 0.95")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    rate, spread = successes / trials, z * z / trials
-    centre = (rate + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (rate * (1 - rate) + spread / 4)) / (1 + spread)
-    return Interval(rate, max(0.0, centre - half), min(1.0, centre + half))
-
-
 # --- many comparisons ---
-
-
-def _p_values(p_values: ArrayLike) -> NDArray[np.float64]:
-    vector = _vector(p_values, "p_values")
-    if (vector < 0).any() or (vector > 1).any():
-        raise ValueError("p_values holds a number outside [0, 1]: expected probabilities")
-    return vector
 
 
 def holm(p_values: ArrayLike) -> list[float]:
     """Holm's step-down adjusted p-values (family-wise error; confirmatory families), in the order given."""
-    vector = _p_values(p_values)
+    vector = _vector(p_values, "p_values")
+    if (vector < 0).any() or (vector > 1).any():
+        raise ValueError("p_values holds a number outside [0, 1]: expected probabilities")
     order = np.argsort(vector, kind="stable")
-    stepped = vector[order] * np.arange(vector.size, 0, -1)
-    return _in_order(np.maximum.accumulate(stepped), order)
+    stepped = np.maximum.accumulate(vector[order] * np.arange(vector.size, 0, -1))
+    adjusted = np.empty_like(vector)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted.tolist()
 
 
-def benjamini_hochberg(p_values: ArrayLike) -> list[float]:
-    """Benjamini and Hochberg's adjusted p-values (false discovery rate; exploratory families), in the order given."""
-    vector = _p_values(p_values)
-    order = np.argsort(vector, kind="stable")[::-1]
-    stepped = vector[order] * vector.size / np.arange(vector.size, 0, -1)
-    return _in_order(np.minimum.accumulate(stepped), order)
-
-
-def _in_order(adjusted: NDArray[np.float64], order: NDArray[np.intp]) -> list[float]:
-    result = np.empty_like(adjusted)
-    result[order] = np.minimum(adjusted, 1.0)
-    return [float(p) for p in result]
-
-
-# --- sizes ---
-
-
-def cohens_dz(a: ArrayLike, b: ArrayLike) -> float | None:
-    """Cohen's d_z: mean paired difference over its sample standard deviation; None where that is 0 or undefined."""
-    difference = _differences(a, b)
-    if difference.size < 2 or np.ptp(difference) <= _TOLERANCE:
-        return None
-    return float(difference.mean() / difference.std(ddof=1))
-
-
-def cliffs_delta(a: ArrayLike, b: ArrayLike) -> float:
-    """Cliff's delta of two samples, shapes (N,) and (M,): P(a > b) - P(a < b), in [-1, 1]."""
-    return float(np.sign(_vector(a, "a")[:, None] - _vector(b, "b")[None, :]).mean())
+# --- scale ---
 
 
 def normalised_score(score: float, floor: float, ceiling: float) -> float | None:

@@ -90,6 +90,13 @@ class Scripted:
         return [Decision(tuple(self.script[int(observation["progress"][0])])) for observation in observations]
 
 
+class FakePolicy:
+    """Asks for what no command line can give."""
+
+    def __init__(self, backbone: object, codec: str, *, style: str = "terse", **options: object) -> None:
+        raise AssertionError("it is never made")
+
+
 class FakeReader:
     """Keeps what it is given; answers by a function of the task, or abstains."""
 

@@ -1,16 +1,24 @@
 """The memgym command from end to end: what it prints, what it leaves, how it fails."""
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 from memgym.cli import main
-from memgym.records import MANIFEST, TRAJECTORIES, Manifest, read_trajectories, sha256_of
-from tests.scripted import tea_story, write_custom
+from memgym.envs.config import EnvConfig
+from memgym.policies import RandomActions
+from memgym.protocol import describe_env
+from memgym.records import MANIFEST, TRAJECTORIES, Manifest, TrajectoryWriter, read_trajectories
+from memgym.rollout import rollout
+from memgym.tasks.procedural.generator import VERSION
+from tests.scripted import FakeReader, tea_story, write_custom
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = str(ROOT / "tests/data/custom_example.jsonl")
@@ -27,7 +35,7 @@ def memgym(capsys, *arguments: object) -> tuple[int, str, str]:
 def failing(capsys, *arguments: object) -> str:
     """The one error line of a command that fails."""
     status, _, errors = memgym(capsys, *arguments)
-    lines = [line for line in errors.splitlines() if not line.startswith("  0%")]
+    lines = [line for line in errors.splitlines() if line and not line.startswith("  0%")]
     assert status == 1
     assert len(lines) == 1 and lines[0].startswith("error: ")
     return lines[0].removeprefix("error: ")
@@ -107,7 +115,71 @@ def test_a_rollout_leaves_trajectories_and_a_manifest_that_says_how(capsys, tmp_
 
 def test_a_finite_task_is_run_whole_and_the_digest_of_its_file_is_kept(recorded, story_file):
     assert [trajectory.episode_id for trajectory in read_trajectories(recorded)] == ["a", "b", "c"]
-    assert Manifest.read(recorded).data == {"task": "custom", "sha256": sha256_of(story_file)}
+    arguments = {"path": str(story_file), "split": None}
+    digest = hashlib.sha256(story_file.read_bytes()).hexdigest()
+    assert Manifest.read(recorded).data == {"task": "custom", "arguments": arguments, "sha256": digest}
+
+
+def test_a_manifest_says_the_whole_protocol(recorded):
+    config = Manifest.read(recorded).config
+    assert config == {
+        "budget": {"core": 512, "episodic": None, "semantic": None, "total": 60},
+        "reward": {
+            "step_terms": {"failed": -0.1, "unsupported": -0.1, "unjustified_delete": -0.1},
+            "episode_terms": {"correctness": 1.0, "evidence_recall": 0.0, "compression": 0.0},
+        },
+        "reader": "extractive-1(min_coverage=0.38, loose_dates=False)",
+        "reader_window": 1_000_000,
+        "retrieve": 20,
+        "retrieval": "bm25",
+        "encoder": None,
+        "context_tokens": 2000,
+        "exam_context": "memory",
+        "shown": 1_048_576,  # the policy's own
+        "show": "recent",
+        "max_operations": 1_048_576,
+        "max_steps_per_chunk": 3,
+        "question_visible": False,
+        "count_tokens": "memgym.memory.budget:count_lexical_tokens",
+    }
+    assert set(config) == {one.name for one in fields(EnvConfig)} | {"reader_window"}
+
+
+def test_the_digest_of_generated_dialogues_changes_with_what_they_are_made_from(capsys, tmp_path):
+    def data(kwargs):
+        memgym(capsys, "rollout", "--env-kwargs", kwargs, "--episodes", "1", "--output", tmp_path)
+        return Manifest.read(tmp_path).data
+
+    first = data(DIALOGUE)
+    assert first["arguments"]["knobs"]["turns_per_chunk"] == 4
+    assert first["arguments"]["knobs"]["noise"] == 0.3, "defaults are filled in"
+    assert (first["arguments"]["generator"], first["arguments"]["split"]) == (f"procedural-{VERSION}", "train")
+    assert data(DIALOGUE) == first
+    changed = (DIALOGUE.replace("3}}", "4}}"), DIALOGUE.replace("{budget", "{split: test, budget"))
+    digests = {first["sha256"], *(data(kwargs)["sha256"] for kwargs in changed)}
+    assert len(digests) == 3 and all(len(digest) == 64 for digest in digests)
+
+
+def test_a_run_that_breaks_off_leaves_the_last_one_whole(capsys, tmp_path, monkeypatch):
+    memgym(capsys, "rollout", "--env-kwargs", DIALOGUE, "--episodes", "2", "--output", tmp_path)
+    before = (tmp_path / TRAJECTORIES).read_bytes()
+
+    def broken(self, observations, episodes):
+        raise ValueError("out of ideas")
+
+    monkeypatch.setattr("memgym.policies.RandomActions.act", broken)
+    error = failing(capsys, "rollout", "--env-kwargs", DIALOGUE, "--episodes", "1", "--output", tmp_path)
+    assert error == "out of ideas"
+    assert (tmp_path / TRAJECTORIES).read_bytes() == before
+    assert len(list(read_trajectories(tmp_path))) == 2
+
+
+def test_a_policy_that_asks_for_the_task_is_given_it(capsys, tmp_path, story_file):
+    status, out, _ = memgym(
+        capsys, "rollout", "--env", "memgym/Custom-v0", "--env-kwargs", f"{{path: {story_file}, budget: 60}}",
+        "--policy", "agents.baselines.oracle:Oracle", "--output", tmp_path,
+    )  # fmt: skip
+    assert (status, out.partition(":")[0]) == (0, "oracle")
 
 
 def test_a_second_rollout_replaces_the_first(capsys, tmp_path):
@@ -139,6 +211,8 @@ def test_a_second_rollout_replaces_the_first(capsys, tmp_path):
         (["--policy", "no.such:Policy"], "--policy no.such:Policy: expected MODULE:CLASS"),
         (["--policy", "nothing"], "--policy 'nothing': expected MODULE:CLASS"),
         (["--policy", ""], "--policy '': expected MODULE:CLASS"),
+        (["--policy", "tests.scripted:FakePolicy"],
+         "--policy tests.scripted:FakePolicy needs backbone, codec: give it with --policy-kwargs"),
         (["--policy-kwargs", "{wings: 2}"], "expected MODULE:CLASS of a policy (RandomActions"),
     ],
 )  # fmt: skip
@@ -182,6 +256,53 @@ def test_what_was_recorded_replays_exactly_whatever_the_policy_asked_of_the_envi
 def test_random_play_replays_exactly(capsys, tmp_path):
     memgym(capsys, "rollout", "--env-kwargs", DIALOGUE, "--episodes", 4, "--output", tmp_path)
     assert memgym(capsys, "replay", tmp_path)[:2] == (0, "4 episodes replayed, 0 differences\n")
+
+
+@pytest.fixture
+def recorded_with_a_model(tmp_path, story_file, recorded) -> Path:
+    """A run whose reader memgym alone cannot make, as a language model's."""
+    reader = FakeReader(lambda task: task.context[0].text.split()[4] if task.context else "none", window=11)
+    env = gymnasium.make_vec("memgym:memgym/Custom-v0", num_envs=2, path=str(story_file), budget=60, reader=reader)
+    with TrajectoryWriter(tmp_path / "model" / TRAJECTORIES) as writer:
+        rollout(env, RandomActions(5), [0, 1, 2, 1], on_episode=writer.write)
+    manifest = Manifest.read(recorded)
+    manifest.env_kwargs["reader"] = "fake"
+    for name, value in describe_env(env).items():
+        setattr(manifest, name, value)
+    manifest.write(tmp_path / "model" / MANIFEST)
+    return tmp_path / "model"
+
+
+def test_a_run_with_a_model_as_reader_is_replayed_with_its_recorded_answers(capsys, recorded_with_a_model):
+    status, out, errors = memgym(capsys, "replay", recorded_with_a_model)
+    assert out.splitlines() == [
+        "reader fake is not at hand: its recorded answers are graded, not given anew",
+        "4 episodes replayed, 0 differences",
+    ]
+    assert (status, errors) == (0, "")
+    assert memgym(capsys, "show", recorded_with_a_model, "--row", "3")[1].startswith("episode b, policy random_actions")
+
+
+@pytest.mark.parametrize("field", ["score", "retrieved", "context_tokens"])
+def test_a_grade_of_a_model_s_answer_that_was_touched_up_is_found(capsys, recorded_with_a_model, field):
+    path = recorded_with_a_model / TRAJECTORIES
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").strip().split("\n")]
+    rows[1]["exam"]["answers"][0][field] = [9] if field == "retrieved" else 9
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, out, _ = memgym(capsys, "replay", recorded_with_a_model)
+    assert (status, out.splitlines()[-1]) == (1, "4 episodes replayed, 1 differences")
+
+
+def test_answers_to_other_questions_are_no_record_of_the_exam(capsys, recorded_with_a_model):
+    path = recorded_with_a_model / TRAJECTORIES
+    path.write_text(path.read_text(encoding="utf-8").replace("What colour", "Which colour"))
+    assert "the record answers other questions than the exam asks" in failing(capsys, "replay", recorded_with_a_model)
+
+
+@pytest.mark.parametrize("command", ["replay", "show"])
+def test_a_record_without_an_episode_is_an_error(capsys, recorded, command):
+    (recorded / TRAJECTORIES).write_text("")
+    assert failing(capsys, command, recorded) == f"{recorded}: holds no trajectories, expected at least one"
 
 
 def test_a_score_that_was_touched_up_is_found(capsys, recorded):

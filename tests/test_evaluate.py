@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from memgym.evaluate import compare, format_table, summarise, summarise_all
+from memgym.evaluate import compare, format_categories, format_table, summarise, summarise_all
 from memgym.rollout import Decision, Trajectory, TrajectoryStep
-from memgym.statistics import bootstrap_ci, paired_bootstrap_ci, paired_permutation
+from memgym.statistics import bootstrap_ci, cluster_bootstrap_ci, paired_bootstrap_ci, paired_permutation
 
 
 def answered(category: str, score: float, recall: float | None = None) -> dict:
@@ -31,6 +31,7 @@ def test_a_summary_is_the_mean_over_episodes_and_over_the_questions_of_each_cate
     ]
     summary = summarise(trajectories, floor=0.25, ceiling=1.0)
     assert summary.score == 0.75
+    assert summary.question_score == pytest.approx(2 / 3)
     assert summary.normalised == pytest.approx((0.75 - 0.25) / 0.75)
     assert summary.reward == pytest.approx(0.65)
     assert (summary.memory_tokens, summary.stream_tokens) == (15.0, 200.0)
@@ -47,8 +48,23 @@ def test_the_interval_is_the_bootstrap_over_episodes():
     assert summarise(run(*scores), floor=None, ceiling=None).ci95 == (interval.low, interval.high)
 
 
+def test_questions_are_averaged_over_all_episodes_and_resampled_by_episode():
+    trajectories = [
+        trajectory(0, 0.5, answered("x", 1.0), answered("x", 0.0), answered("x", 0.5), answered("x", 0.5)),
+        trajectory(1, 1.0, answered("x", 1.0)),
+        trajectory(2, 0.0, answered("x", 0.0), answered("x", 0.0)),
+    ]
+    summary = summarise(trajectories, floor=None, ceiling=None)
+    interval = cluster_bootstrap_ci([1.0, 0.0, 0.5, 0.5, 1.0, 0.0, 0.0], [0, 0, 0, 0, 1, 2, 2])
+    assert summary.question_score == pytest.approx(3 / 7)
+    assert summary.question_ci95 == (interval.low, interval.high)
+    assert summary.score == 0.5
+
+
 def test_one_episode_has_no_interval():
-    assert summarise(run(0.4), floor=None, ceiling=None).ci95 is None
+    summary = summarise(run(0.4), floor=None, ceiling=None)
+    assert (summary.ci95, summary.question_ci95) == (None, None)
+    assert compare(run(0.5), run(0.4))["ci95"] is None
 
 
 def test_without_evidence_or_operations_there_is_no_recall_and_nothing_failed():
@@ -107,8 +123,27 @@ def test_the_table_is_aligned_and_marks_what_is_missing():
         ),
     }
     assert format_table(summaries) == (
-        "agent      score  95 % interval   normalised  memory tokens  evidence recall  failed ops\n"
-        "---------  -----  --------------  ----------  -------------  ---------------  ----------\n"
-        "no_memory  0.000  -               0.000       0 of 100       -                0.000\n"
-        "oracle     1.000  [1.000, 1.000]  1.000       10 of 100      1.000            0.500"
+        "agent      score  95 % interval   per question  95 % interval   normalised  memory tokens  evidence recall  "
+        "failed ops\n"
+        "---------  -----  --------------  ------------  --------------  ----------  -------------  ---------------  "
+        "----------\n"
+        "no_memory  0.000  -               0.000         -               0.000       0 of 100       -                "
+        "0.000\n"
+        "oracle     1.000  [1.000, 1.000]  1.000         [1.000, 1.000]  1.000       10 of 100      1.000            "
+        "0.500"
     )
+
+
+def test_categories_are_a_table_of_their_own_with_their_names_and_numbers_of_questions():
+    answers = [answered("2", 0.5), answered("10", 1.0), answered("2", 0.25)]
+    summaries = {name: summarise([trajectory(0, 0.5, *answers)], floor=None, ceiling=None) for name in ("a", "b")}
+    assert format_categories(summaries, {"2": "temporal"}) == (
+        "questions by category  10 (1)  2 temporal (2)\n"
+        "---------------------  ------  --------------\n"
+        "a                      1.000   0.375\n"
+        "b                      1.000   0.375"
+    )
+
+
+def test_a_single_category_needs_no_table():
+    assert format_categories({"a": summarise(run(0.5, 0.6), floor=None, ceiling=None)}, {}) == ""

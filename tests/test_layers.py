@@ -3,12 +3,14 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FORBIDDEN = {
     "memgym": {"agents", "train", "benchmarks", "tests", "torch", "transformers", "trl", "peft", "accelerate"},
     "agents": {"train", "benchmarks", "tests", "trl"},
@@ -84,11 +86,18 @@ def test_importing_the_gym_pulls_in_no_slow_package(module):
     assert run(f"import sys, {module}; print([name for name in {SLOW!r} if name in sys.modules])") == "[]"
 
 
-def test_the_wheel_s_package_is_the_gym_alone():
-    import tomllib
+def test_the_wheel_holds_every_package_and_data_file_of_the_gym_and_nothing_else():
+    discovery = pytest.importorskip("setuptools")
+    settings = PYPROJECT["tool"]["setuptools"]
+    found = discovery.find_namespace_packages(str(ROOT), **settings["packages"]["find"])
+    packages = {package for package in found if not package.endswith("__pycache__")}
+    inside = [path.relative_to(ROOT) for path in (ROOT / "memgym").rglob("*") if path.is_file()]
+    data = {str(path.relative_to("memgym")) for path in inside if path.suffix not in (".py", ".pyc")}
+    assert packages == {".".join(path.parent.parts) for path in inside if path.suffix == ".py"}
+    assert data == set(settings["package-data"]["memgym"])
 
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert config["tool"]["setuptools"]["packages"]["find"]["include"] == ["memgym*"]
-    names = {requirement.partition(">")[0] for requirement in config["project"]["dependencies"]}
+
+def test_the_gym_depends_on_little_and_on_nothing_heavy():
+    names = {requirement.partition(">")[0] for requirement in PYPROJECT["project"]["dependencies"]}
     assert len(names) < 10
     assert not names & {"torch", "transformers", "trl", "peft", "matplotlib"}

@@ -17,7 +17,7 @@ from memgym.records import (
     package_versions,
     plain,
     read_trajectories,
-    sha256_of,
+    replacing_records,
     trajectory_from_row,
     trajectory_to_row,
 )
@@ -74,6 +74,28 @@ def test_rows_are_appended_and_flushed_as_they_come(tmp_path, trajectories):
     with TrajectoryWriter(path) as writer:
         writer.write(trajectories[1])
     assert list(read_trajectories(path)) == trajectories[:2]
+
+
+def test_new_records_take_the_place_of_the_old_when_all_is_written(tmp_path, trajectories):
+    path = tmp_path / TRAJECTORIES
+    for number in (0, 1):
+        with replacing_records(path) as writer:
+            writer.write(trajectories[number])
+            assert list(tmp_path.glob("*.partial"))
+        assert list(read_trajectories(path)) == [trajectories[number]]
+    assert [file.name for file in tmp_path.iterdir()] == [TRAJECTORIES]
+
+
+def test_records_that_break_off_leave_the_old_ones_and_stand_beside_them(tmp_path, trajectories):
+    path = tmp_path / "run" / TRAJECTORIES
+    with replacing_records(path) as writer:
+        writer.write(trajectories[0])
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), replacing_records(path) as writer:
+            writer.write(trajectories[1])
+            raise KeyboardInterrupt
+        assert list(read_trajectories(path)) == trajectories[:1]
+        assert list(read_trajectories(path.with_name(f"{TRAJECTORIES}.partial"))) == trajectories[1:2]
 
 
 def test_a_row_is_made_of_plain_json_types(trajectories):
@@ -134,7 +156,8 @@ def manifest(**fields) -> Manifest:
             "reader": "extractive-1",
             "reward": "memgym",
             "budget": {"core": 512, "episodic": None, "semantic": None, "total": 50},
-            "data": {"task": "dialogue", "sha256": None},
+            "config": {"shown": 5, "reader": "extractive-1"},
+            "data": {"task": "dialogue", "arguments": {}, "sha256": None},
             "time": {"wall_s": 1.5},
             **fields,
         }
@@ -178,6 +201,10 @@ class Named:
     name = "a reader"
 
 
+class Unnamed:
+    pass
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -186,6 +213,8 @@ class Named:
         (Path("a") / "b", "a/b"),
         (UNLIMITED, {"core": None, "episodic": None, "semantic": None, "total": None}),
         (Named(), "a reader"),
+        (tea_story, "tests.scripted:tea_story"),
+        (Unnamed(), f"{__name__}:Unnamed"),
         (Decision((), "x"), "Decision(operations=(), text='x', prompt_ids=(), completion_ids=(), truncated=False)"),
     ],
 )
@@ -196,8 +225,3 @@ def test_settings_become_types_that_yaml_knows(value, expected):
 def test_a_budget_survives_its_plain_form():
     budget = Budget(total=40, episodic=30)
     assert make_vector(tea_story(), budget=plain(budget)).envs[0].config.make_budget() == budget
-
-
-def test_sha256_of_a_file(tmp_path):
-    (tmp_path / "x").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

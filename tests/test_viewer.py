@@ -34,7 +34,7 @@ Chunk 1 of 3  2024-05-01T09:00
   ~ update core: Ann cycles.
   + insert semantic #2: Zoe sails
   ! invalid  [failed: cannot read the line 'Hm']
-  memory 10 tokens, step reward -0.058
+  memory 10 tokens, step reward -0.019
 
 Chunk 2 of 3  2024-05-02T09:00
   | Ann: My sister Ines works as a baker.
@@ -52,7 +52,7 @@ Chunk 2 of 3  2024-05-02T09:00
   - delete semantic #9  [failed: there is no entry 9]
   + insert episodic #3: Ann: My sister Ines works as a baker.
   . noop
-  memory 17 tokens, step reward -0.120
+  memory 17 tokens, step reward -0.040
 
 Chunk 3 of 3  2024-05-03T09:00
   | Ann: My cat is called Moss.
@@ -66,7 +66,7 @@ Exam
      [any] What is the cat of Ann called?
       answered 'red', expected 'Moss'; squad_f1 0.000
 
-score 0.500, return 0.322 (correctness 0.500, evidence_recall 0.500, compression 0.630)
+score 0.500, return 0.441 (correctness 0.500, evidence_recall 0.500, compression 0.630)
 memory 17 of 46 tokens"""
 
 

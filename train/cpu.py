@@ -8,6 +8,8 @@ import torch
 from accelerate import PartialState
 from trl.trainer import utils as trl_utils
 
+from memgym.records import usable_processors
+
 
 def prepare_device() -> None:
     """Apply the measures of this file, if training runs on a CPU."""
@@ -38,4 +40,4 @@ def use_all_cores() -> None:
     PyTorch starts one thread per physical core, and on virtual machines two logical processors often count as one.
     """
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
+    torch.set_num_threads(max(1, usable_processors() // local))

@@ -30,7 +30,7 @@ def main() -> None:
     shutil.rmtree(OUTPUT, ignore_errors=True)
     print("Backbone: SmolLM2-135M-Instruct", flush=True)
     load_backbone("smollm2")  # converts the embedded weights once, before several processes want them
-    print("Warm start: imitate random writes, to learn the format", flush=True)
+    print("Warm start: imitate a noisy oracle, to learn the format", flush=True)
     launch("train.sft", CONFIGS / "demo_sft.yaml")
     print("GRPO: learn from the exam's score what is worth remembering", flush=True)
     launch("train.grpo", CONFIGS / "demo_grpo.yaml")

@@ -1,4 +1,4 @@
-"""Compare agents on the same episodes: a table with 95 % intervals, JSON, a picture.
+"""Compare agents on the same episodes: a table with 95 % intervals, JSON, pictures of scores and reward curves.
 
     python -m train.evaluate --env memgym/LoCoMo-v0 --split test --budget 4000
     python -m train.evaluate --config train/configs/demo_evaluate.yaml
@@ -6,7 +6,9 @@
 
 An agent is a name of ``agents.AGENTS``; ``LABEL=manager@ADAPTER`` is the Memory Manager with a trained adapter and
 ``manager`` alone the bare backbone. A reader is "extractive" or a backbone name, with ``@ADAPTER`` if it has one.
-Every environment is run with every reader and every agent; the trajectories are kept beside the table.
+Every environment is run with every reader and every agent; the trajectories are kept beside the table. A manager reads
+and writes as its adapter was trained to. Where the adapter lies in the folder of its training run, the run's reward
+curve is drawn as well.
 """
 
 from __future__ import annotations
@@ -15,26 +17,30 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
-from agents import AGENTS, BASELINES, make_agent
+from agents import make_agent
+from agents.answerer import AnswerAgent
 from agents.backbone import Backbone, load_adapter, load_backbone
 from agents.base import Agent
+from agents.manager import MemoryManager
 from memgym.envs.config import READERS
 from memgym.envs.vector import MemoryVectorEnv
-from memgym.evaluate import Summary, compare, format_table, summarise_all
+from memgym.evaluate import Summary, compare, format_categories, format_table, summarise_all
 from memgym.exam.reader import Reader
-from memgym.plots import plot_scores
-from memgym.protocol import describe_env
+from memgym.plots import plot_scores, plot_training_curve
+from memgym.protocol import category_names, describe_env
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, plain, replacing_records
 from memgym.rollout import Trajectory, rollout
+from train.callbacks import METRICS, read_metrics
 from train.cpu import prepare_device
+from train.evaluate_arguments import parse_arguments, split_agent
 from train.settings import EnvSettings
-from train.setup import build_env
+from train.setup import build_env, one_line_errors
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
@@ -44,96 +50,30 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         What was written to ``summary.json``.
     """
     started = time.monotonic()
-    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    arguments = parse_arguments(sys.argv[1:] if argv is None else argv, __doc__ or "")
     prepare_device()
     models = Models(arguments.backbone, arguments.dtype)
-    readers = {spec: models.reader(spec) for spec in arguments.readers}
+    with one_line_errors():
+        readers = {spec: models.reader(spec) for spec in arguments.readers}
     output = Path(arguments.output)
     results = []
     for env_id in arguments.env:
         for reader in readers:
             folder = output if len(arguments.env) * len(readers) == 1 else output / _slug(env_id, reader)
-            runs = run_agents(arguments, env_id, readers[reader], models, folder)
+            runs, names = run_agents(arguments, env_id, readers[reader], models, folder)
             summaries = summarise_all(runs)
             print(f"\n{env_id}, reader {reader}, {len(next(iter(runs.values())))} episodes")
             print(format_table(summaries))
+            if by_category := format_categories(summaries, names):
+                print(f"\n{by_category}")
             plot_scores(summaries, folder / "scores.png")
-            results.append(report(arguments, env_id, reader, runs, summaries))
+            results.append({"category_names": names, **report(arguments, env_id, reader, runs, summaries)})
     summary = {**(results[0] if len(results) == 1 else {"runs": results}), "wall_s": time.monotonic() - started}
+    if curves := draw_curves(arguments.agents, output):
+        summary["curves"] = curves
     output.mkdir(parents=True, exist_ok=True)
     (output / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
-
-
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """Command line over the YAML of ``--config`` over the defaults."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--config", type=Path, help="YAML with any of the long options as keys")
-    add("--env", nargs="+", default=["memgym/Dialogue-v0"], help="registered ids")
-    add("--split", help="train, validation, test, ...; the environment's default when left out")
-    add("--env-kwargs", type=yaml.safe_load, default={}, help="further keyword arguments of the environments, as YAML")
-    add("--budget", type=int, help="hard memory budget in tokens; none when left out")
-    add("--agents", nargs="+", default=list(BASELINES))
-    add("--readers", nargs="+", default=["extractive"])
-    add("--episodes", type=int, help="number of episodes; all of a finite task, 64 of an endless one when left out")
-    add("--first-episode", type=int, default=0)
-    add("--num-envs", type=int, default=64, help="episodes run together")
-    add("--backbone", default="smollm2", help="of managers")
-    add("--dtype", default="auto")
-    add("--codec", default="lines")
-    add("--style", default="terse")
-    add("--max-new-tokens", type=int, default=96)
-    add("--temperature", type=float, default=0.0, help="of managers; 0 is greedy, 1 the policy as GRPO trains it")
-    add("--seed", type=int, default=0, help="of managers that sample")
-    add("--compare", nargs=2, action="append", metavar=("A", "B"), default=[], help="paired difference A - B")
-    add("--output", default="runs/evaluate")
-    config = parser.parse_args(argv).config
-    if config is not None:
-        parser.set_defaults(**_read_config(parser, config))
-    arguments = parser.parse_args(argv)
-    _check_names(parser, arguments)
-    return arguments
-
-
-def _read_config(parser: argparse.ArgumentParser, path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        parser.error(f"--config {path}: {' '.join(str(error).split())}")
-    if not isinstance(values, dict | None):
-        parser.error(f"--config {path}: expected a mapping of settings")
-    options = {action.dest: action for action in parser._actions}
-    for key, value in (values or {}).items():
-        if key not in options:
-            parser.error(f"--config {path}: unknown setting {key}; expected one of {', '.join(sorted(options))}")
-        if options[key].nargs is not None and not isinstance(value, list):
-            parser.error(f"--config {path}: {key}: expected a list, got {value!r}")
-    return values or {}
-
-
-def _check_names(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """Find what would otherwise come to light when other agents have been run already."""
-    labels = []
-    for spec in arguments.agents:
-        label, name, adapter = split_agent(spec)
-        if name not in AGENTS:
-            parser.error(f"agent {name!r} is unknown; choose one of {', '.join(AGENTS)}")
-        if adapter is not None and name != "manager":
-            parser.error(f"--agents {spec}: only the manager takes an adapter")
-        if label in labels:
-            parser.error(f"agent {label} is named twice: give one of them another name, NAME={spec}")
-        labels.append(label)
-    for pair in arguments.compare:
-        if not set(pair) <= set(labels):
-            parser.error(f"--compare {' '.join(pair)}: both must be among the agents {', '.join(labels)}")
-
-
-def split_agent(spec: str) -> tuple[str, str, str | None]:
-    """Label, name and adapter of a command-line word such as ``trained=manager@runs/grpo/adapter``."""
-    head, _, adapter = spec.partition("@")
-    label, _, name = head.rpartition("=")
-    return label or name, name, adapter or None
 
 
 class Models:
@@ -146,13 +86,12 @@ class Models:
         self._loaded: dict[str, Backbone] = {}
 
     def get(self, name: str, adapter: str | None) -> tuple[Backbone, str | None]:
-        """The backbone, and the name of the adapter in it; loads what is missing, or ends the program with one line."""
-        try:
-            return self._get(name, adapter)
-        except (OSError, ValueError) as error:
-            raise SystemExit(f"error: {error}") from error
+        """The backbone, and the name of the adapter in it; loads what is missing.
 
-    def _get(self, name: str, adapter: str | None) -> tuple[Backbone, str | None]:
+        Raises:
+            ValueError: There is no such adapter or dtype.
+            OSError: There is no such backbone.
+        """
         if name not in self._loaded:
             self._loaded[name] = load_backbone(name, dtype=self.dtype)
         backbone = self._loaded[name]
@@ -167,8 +106,6 @@ class Models:
         """A reader by name, or a language model as reader."""
         if spec in READERS:
             return spec
-        from agents.answerer import AnswerAgent
-
         name, _, adapter = spec.partition("@")
         backbone, label = self.get(name, adapter or None)
         return AnswerAgent(backbone, adapter=label)
@@ -182,6 +119,7 @@ class Models:
         options = {
             "codec": arguments.codec,
             "style": arguments.style,
+            "search": arguments.search,
             "max_new_tokens": arguments.max_new_tokens,
             "temperature": arguments.temperature,
             "seed": arguments.seed,
@@ -191,8 +129,12 @@ class Models:
 
 def run_agents(
     arguments: argparse.Namespace, env_id: str, reader: str | Reader, models: Models, folder: Path
-) -> dict[str, list[Trajectory]]:
-    """Trajectories of every agent in one environment with one reader, written to a folder per agent."""
+) -> tuple[dict[str, list[Trajectory]], dict[str, str]]:
+    """Trajectories of every agent in one environment with one reader, written to a folder per agent.
+
+    Returns:
+        The trajectories by agent, and the names of the task's question categories.
+    """
     kwargs = {**arguments.env_kwargs, "reader": reader}
     if arguments.split is not None:
         kwargs["split"] = arguments.split
@@ -201,13 +143,17 @@ def run_agents(
     probe = build_env(EnvSettings(env_id, kwargs), 1)
     episodes = _episodes(arguments, probe)
     runs = {}
-    for label, agent in [models.agent(spec, probe, arguments) for spec in arguments.agents]:
+    with one_line_errors():
+        agents = [models.agent(spec, probe, arguments) for spec in arguments.agents]
+    for label, agent in agents:
         settings = EnvSettings(env_id, {**kwargs, **agent.env_overrides})
         env = build_env(settings, min(arguments.num_envs, len(episodes)))
         began = time.monotonic()
         runs[label] = _run(env, agent, episodes, label, folder / label / TRAJECTORIES)
-        _manifest(arguments, settings, env, label, time.monotonic() - began).write(folder / label / MANIFEST)
-    return runs
+        record = agent.record if isinstance(agent, MemoryManager) else {}
+        manifest = _manifest(arguments, settings, env, label, record, time.monotonic() - began)
+        manifest.write(folder / label / MANIFEST)
+    return runs, category_names(probe.task)
 
 
 def _run(env: MemoryVectorEnv, agent: Agent, episodes: range, label: str, path: Path) -> list[Trajectory]:
@@ -236,19 +182,14 @@ def _episodes(arguments: argparse.Namespace, env: MemoryVectorEnv) -> range:
 
 
 def _manifest(
-    arguments: argparse.Namespace, settings: EnvSettings, env: MemoryVectorEnv, label: str, wall: float
+    arguments: argparse.Namespace,
+    settings: EnvSettings,
+    env: MemoryVectorEnv,
+    label: str,
+    record: Mapping[str, Any],
+    wall: float,
 ) -> Manifest:
-    options = (
-        "backbone",
-        "dtype",
-        "codec",
-        "style",
-        "max_new_tokens",
-        "temperature",
-        "agents",
-        "episodes",
-        "first_episode",
-    )
+    options = ("backbone", "dtype", "temperature", "agents", "episodes", "first_episode")
     return Manifest(
         command="python -m train.evaluate " + " ".join(sys.argv[1:]),
         env=settings.id,
@@ -256,7 +197,7 @@ def _manifest(
         agent=label,
         seed=arguments.seed,
         **describe_env(env),
-        extra={option: getattr(arguments, option) for option in options},
+        extra={**{option: getattr(arguments, option) for option in options}, **record},
         time={"wall_s": round(wall, 3)},
     )
 
@@ -277,9 +218,35 @@ def report(
     }
     for first, second in arguments.compare:
         result[f"{first}_minus_{second}"] = difference = compare(runs[first], runs[second])
-        low, high = difference["ci95"]
-        print(f"{first} - {second}: {difference['mean']:+.3f} [{low:+.3f}, {high:+.3f}], p = {difference['p']:.4f}")
+        bounds = difference["ci95"]
+        interval = f"[{bounds[0]:+.3f}, {bounds[1]:+.3f}]" if bounds else "(one episode: no interval)"
+        print(f"{first} - {second}: {difference['mean']:+.3f} {interval}, p = {difference['p']:.4f}")
     return result
+
+
+def draw_curves(specs: Sequence[str], folder: Path) -> dict[str, list[dict[str, float]]]:
+    """Reward curves of the training runs in whose folders the agents' adapters lie: pictures, and held-out figures.
+
+    Args:
+        specs: Words of the command line.
+        folder: Gets ``curve.png``, or with several runs ``curve_LABEL.png`` of each.
+
+    Returns:
+        By label, rows with ``step``, ``score``, ``floor`` and ``ceiling``; empty where no run logged any.
+    """
+    runs = {}
+    for label, _, adapter in map(split_agent, specs):
+        path = Path(adapter or "").parent / METRICS
+        rows = read_metrics(path) if adapter and path.is_file() else []
+        if any("eval_score" in row for row in rows):
+            runs[label] = rows
+    for label, rows in runs.items():
+        plot_training_curve(rows, folder / ("curve.png" if len(runs) == 1 else f"curve_{label}.png"))
+    names = {"step": "step", "eval_score": "score", "eval_floor": "floor", "eval_ceiling": "ceiling"}
+    return {
+        label: [{new: row[old] for old, new in names.items()} for row in rows if "eval_score" in row]
+        for label, rows in runs.items()
+    }
 
 
 def _slug(env_id: str, reader: str) -> str:

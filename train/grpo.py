@@ -41,7 +41,6 @@ from train.settings import (
     EnvSettings,
     LoraShape,
     check_fields,
-    check_least,
     check_run,
     load_settings,
 )
@@ -93,9 +92,8 @@ class GRPOSettings:
     """Further fields of ``trl.GRPOConfig``."""
 
     def __post_init__(self) -> None:
-        check_run(self)
-        check_least(self, max_steps=1, group_size=2, episodes_per_step=1, turns_per_trajectory=1, micro_batch_size=1)
-        check_least(self, first_episode=0, learning_rate=0, eval_episodes=1, eval_temperature=0, eval_every=1)
+        least = {"eval_episodes": 1, "eval_temperature": 0, "eval_every": 1, "micro_batch_size": 1}
+        check_run(self, max_steps=1, group_size=2, episodes_per_step=1, turns_per_trajectory=1, **least)
         check_fields("grpo", self.grpo, GRPOConfig)
         if self.agent.temperature == 0:
             raise ValueError("agent.temperature=0.0: GRPO learns from samples; expected more than 0")

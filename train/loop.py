@@ -46,8 +46,9 @@ class Loop:
         self.args = args
         first, local_first = args.process_index == 0, args.local_process_index == 0
         self.state = TrainerState(
-            epoch=None, max_steps=args.max_steps, is_world_process_zero=first, is_local_process_zero=local_first
+            max_steps=args.max_steps, is_world_process_zero=first, is_local_process_zero=local_first
         )
+        self.state.epoch = None  # type: ignore[assignment]  # there are steps only
         self.control = TrainerControl()
         trackers = [tracker() for tracker in get_reporting_integration_callbacks(args.report_to)]
         self.callback_handler = CallbackHandler([DefaultFlowCallback(), *trackers, *callbacks], model, None, None, None)

@@ -46,7 +46,7 @@ from train.losses import clipped_policy_loss, clipped_value_loss, kl_estimate
 from train.optimizer import parameter_groups
 from train.reference import add_reference
 from train.rollouts import average, mean_turn_reward, numbered_episodes, sampling_seed, summarise
-from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, check_least, check_run, load_settings
+from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, check_run, load_settings
 from train.setup import build_policy, one_line_errors, save_policy, starting_point, with_answerer, write_manifest
 from train.turns import Turn, collate, hand_out, micro_batches, minibatches, per_token, turns_of
 from train.value_head import ActorCritic
@@ -113,9 +113,8 @@ class PPOSettings:
     """none, tensorboard or trackio; metrics.jsonl is written always."""
 
     def __post_init__(self) -> None:
-        check_run(self)
-        check_least(self, max_steps=1, group_size=1, episodes_per_step=1, first_episode=0, learning_rate=0)
-        check_least(self, eval_episodes=1, eval_temperature=0, eval_every=1)
+        least = {"eval_episodes": 1, "eval_temperature": 0, "eval_every": 1}
+        check_run(self, max_steps=1, group_size=1, episodes_per_step=1, **least)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -302,7 +301,8 @@ class PPO:
 
     def update(self, turns: list[Turn], step: int) -> dict[str, float]:
         """Epochs of minibatches, ended early when the policy has moved far; means of what the minibatches gave."""
-        settings, done = self.settings, []
+        settings = self.settings
+        done: list[dict[str, float]] = []
         for epoch in range(settings.epochs):
             seed = f"{settings.seed}:{step}:{self.accelerator.process_index}:{epoch}"
             for rows in minibatches(turns, settings.minibatches, seed):

@@ -12,9 +12,9 @@ REFERENCE = "reference"
 def add_reference(backbone: Backbone, started_from_adapter: bool) -> str | None:
     """Keep what the policy "default" is now.
 
-    A fresh adapter changes nothing, so its reference is the model with adapters off; neither does a fresh Engram. An
-    adapter that was trained before (a warm start, MemLoRA's distillation) is the reference itself: the KL term is to
-    hold the policy where it started.
+    A fresh adapter changes nothing, nor does a fresh Engram whose tables are zero: their reference is the model without
+    them. An adapter that was trained before (a warm start, MemLoRA's distillation) is the reference itself: the KL term
+    is to hold the policy where it started.
 
     Args:
         backbone: Gets a frozen copy of the adapter, if one is needed.

@@ -91,16 +91,17 @@ def check_least(settings: Any, **least: float) -> None:
             raise ValueError(f"{name}={value}: expected at least {lowest}")
 
 
-def check_run(settings: Any) -> None:
+def check_run(settings: Any, **least: float) -> None:
     """Refuse what no run can be started with.
 
     Args:
-        settings: Of a trainer; with seed, save_every and report_to.
+        settings: Of a trainer; with seed, learning_rate, first_episode, save_every and report_to.
+        least: Lowest values of its other numbers, by the name of a field.
 
     Raises:
         ValueError: One of these has no such value, or the tracker is not installed.
     """
-    check_least(settings, save_every=1)
+    check_least(settings, learning_rate=0, first_episode=0, save_every=1, **least)
     if not 0 <= settings.seed < 1 << 32:
         raise ValueError(f"seed={settings.seed}: expected 0 to {(1 << 32) - 1}")
     trackers = ("none", *get_available_reporting_integrations())

@@ -40,7 +40,6 @@ from train.settings import (
     EnvSettings,
     LoraShape,
     check_fields,
-    check_least,
     check_run,
     load_settings,
 )
@@ -82,8 +81,7 @@ class SFTSettings:
     """Further fields of ``trl.SFTConfig``."""
 
     def __post_init__(self) -> None:
-        check_run(self)
-        check_least(self, episodes=1, first_episode=0, batch_size=1, learning_rate=0)
+        check_run(self, episodes=1, batch_size=1)
         check_fields("sft", self.sft, SFTConfig)
         if self.role not in ROLES:
             raise ValueError(f"role={self.role!r}: expected {' or '.join(ROLES)}")

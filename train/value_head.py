@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from peft import PeftModel
@@ -76,7 +76,7 @@ class ActorCritic(torch.nn.Module):
         return Scores(logps, entropies, self.value_head(hidden))
 
     def _language_model(self) -> PreTrainedModel:
-        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return cast(PreTrainedModel, self.model.get_base_model()) if isinstance(self.model, PeftModel) else self.model
 
     def _hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Last hidden states (B, T, H)."""

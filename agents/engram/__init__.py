@@ -10,6 +10,11 @@ Source: arXiv 2601.07372. The parts, in the order in which a token meets them:
     state         what cached decoding has to remember
     attach        all of it on a loaded Hugging Face model
     storage       and on disk
+
+And what is done with it:
+
+    facts, core_facts, fact_writing, fact_edit, overlay    facts written into rows, and taken out again
+    statistics                                             what the gates do
 """
 
 from agents.engram.attach import (
@@ -24,8 +29,13 @@ from agents.engram.attach import (
 )
 from agents.engram.compression import Compression, compress_vocabulary
 from agents.engram.config import EngramConfig
+from agents.engram.core_facts import core_facts
+from agents.engram.fact_edit import FactEdit, load_fact_edit
+from agents.engram.fact_writing import write_facts
+from agents.engram.facts import Fact, recall
 from agents.engram.hashing import DEAD, NgramHasher
 from agents.engram.layer import EngramLayer, Lookup, Recorder
+from agents.engram.statistics import GateStatistics, plot_gates
 from agents.engram.storage import has_engram, is_saved_in, load_engram, reload_engram, save_engram
 
 __all__ = [
@@ -33,11 +43,15 @@ __all__ = [
     "Compression",
     "EngramConfig",
     "EngramLayer",
+    "Fact",
+    "FactEdit",
+    "GateStatistics",
     "Lookup",
     "NgramHasher",
     "Recorder",
     "attach",
     "compress_vocabulary",
+    "core_facts",
     "detach",
     "engram_layers",
     "engram_off",
@@ -46,8 +60,12 @@ __all__ = [
     "is_attached",
     "is_saved_in",
     "load_engram",
+    "load_fact_edit",
+    "plot_gates",
+    "recall",
     "reload_engram",
     "save_engram",
     "set_trainable",
     "shared_layers",
+    "write_facts",
 ]

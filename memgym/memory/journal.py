@@ -144,6 +144,7 @@ def _operation_fields(operation: Operation) -> dict[str, Any]:
         "entry_id": None if operation.entry_id is None else _clamp(operation.entry_id),
         "timestamp": operation.timestamp,
         "k": _clamp(operation.k),
+        "quote": _clamp(operation.quote),
     }
 
 

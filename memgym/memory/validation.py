@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from memgym.memory.operations import ENTRY_STORES, STORES, Operation, Store
 
 MAX_SOURCES = 256  # source turns kept per entry, the latest ones, so that an entry rewritten for ever stays bounded
 
 _QUOTED = 40  # characters of a model's text repeated in a reason
-# A day, or a day and a time.
+# The form of a day, or of a day and a time; ``is_timestamp`` also says whether there is such a day.
 ISO_8601 = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?"
 )
 
 
@@ -44,8 +46,19 @@ def check_arguments(operation: Operation, sources: Sequence[str], timestamp: str
         raise TypeError(f"sources: expected a sequence of turn ids (str), got {quote(sources)}")
     if not isinstance(timestamp, str):
         raise TypeError(f"timestamp: expected a str, got {type(timestamp).__name__}")
-    if timestamp and not ISO_8601.fullmatch(_with_t(timestamp)):
+    if timestamp and not is_timestamp(_with_t(timestamp)):
         raise ValueError(f'timestamp {quote(timestamp)}: expected ISO 8601, such as 2023-05-08T13:56, or ""')
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether ``text`` is an ISO 8601 day of the calendar, or a time of one after a T."""
+    if not ISO_8601.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # 31 February, or the year 0
+        return False
+    return True
 
 
 def check_entry_store(store: str | None) -> None:
@@ -92,7 +105,7 @@ def clean_timestamp(timestamp: str) -> str:
         RefusedError: If it is not ISO 8601.
     """
     cleaned = _with_t(timestamp)
-    if cleaned and not ISO_8601.fullmatch(cleaned):
+    if cleaned and not is_timestamp(cleaned):
         raise RefusedError("parse", f"timestamp {quote(timestamp)} is not ISO 8601, such as 2023-05-08T13:56")
     return cleaned
 

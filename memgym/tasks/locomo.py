@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +47,9 @@ Kind = TypeVar("Kind")
 
 class LoCoMo(EpisodeList):
     """The LoCoMo conversations as a task, one episode per conversation.
+
+    The first load says once, on standard error, whose data it is and under which licence; another file than the
+    published one is pointed out.
 
     What is fed to a memory is what the speakers said, plus the caption of a picture they shared (`` and shared
     <caption>``). The annotators' search text for pictures, the summaries and event lists of the file are not.
@@ -112,6 +117,9 @@ class LoCoMo(EpisodeList):
         if not episodes:
             raise ValueError(f"{where}: no question of categories {', '.join(categories)} in split {split!r}")
         super().__init__("locomo", episodes)
+        _say_once(f"memgym: {self.attribution}")
+        if not self.verified:
+            _say_once(f"memgym: {where} is not the published LoCoMo file: its scores compare with no others")
 
     def _episode(self, record: Mapping[str, Any], cut: Chunking, categories: Sequence[str], where: str) -> Episode:
         sessions = _sessions(_field(record, "conversation", dict, where), where)
@@ -201,6 +209,12 @@ def duplicate_questions(episode: Episode) -> dict[str, str]:
         if original != question.id:
             repeats[question.id] = original
     return repeats
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    """Tell the user, beside whatever a program prints as its result."""
+    print(message, file=sys.stderr)
 
 
 def _check_categories(categories: Sequence[str]) -> None:

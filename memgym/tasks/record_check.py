@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
 from memgym.memory.operations import STORES
+from memgym.memory.validation import is_timestamp
 
 SPLITS = ("train", "validation", "test")
 RECORD_FIELDS = {"id": True, "chunks": True, "questions": True}  # field -> required
@@ -20,11 +20,6 @@ QUESTION_FIELDS |= {"evidence": False, "metric": False, "answerable": False, "ti
 GOLD_MEMORY_FIELDS = {"text": True, "turn_ids": True, "timestamp": False, "supersedes": False}
 PREPARED_FIELDS = {"text": True, "turn_ids": False, "timestamp": False, "store": False}
 
-# What a memory bank accepts as a timestamp, less bare years and months: fromisoformat alone lets "20230508" through.
-_TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -187,7 +182,9 @@ class _RecordCheck:
         return [value for i, value in enumerate(values or ()) if self.is_text(value, f"{path}[{i}]", empty=False)]
 
     def timestamp(self, record: Mapping[str, Any], path: str) -> None:
-        if self.text(record, "timestamp", path) and not _is_timestamp(record["timestamp"]):
+        if not self.text(record, "timestamp", path) or not record["timestamp"]:  # "" stands for undated
+            return
+        if not is_timestamp(record["timestamp"].replace(" ", "T", 1)):
             message = f"{record['timestamp']!r}: expected ISO 8601, e.g. '2023-05-08T13:56' or '2023-05-08'"
             self.add(_join(path, "timestamp"), message)
 
@@ -210,17 +207,6 @@ class _RecordCheck:
 
         if name not in METRICS:
             self.add(path, f"unknown metric {name!r}: expected one of {', '.join(METRICS)}")
-
-
-def _is_timestamp(text: str) -> bool:
-    """Whether ``text`` is a date, or a date and a time, that exists; "" stands for undated."""
-    if not text:
-        return True
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return _TIMESTAMP.fullmatch(text) is not None
 
 
 def _join(path: str, field: str) -> str:

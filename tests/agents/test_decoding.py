@@ -3,6 +3,7 @@ import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from agents.decoding import MIN_SAVED, _choose, decode
+from agents.engram import EngramConfig, attach, detach, engram_layers
 
 NONE = frozenset()
 COMMON = tuple(range(30, 30 + MIN_SAVED + 4))
@@ -64,6 +65,21 @@ def test_a_common_prefix_and_equal_prompts_are_read_once(tiny_backbone):
     decode(tiny_backbone.model, [*SHARING, *SHARING], max_new_tokens=2, ends=NONE, pad=0)
     handle.remove()
     assert read == [(1, len(COMMON)), (4, 6), (8, 1)]
+
+
+@pytest.mark.parametrize("conv", [False, True])
+def test_engram_does_not_mind_padding_between_a_shared_prefix_and_the_rest(each_tiny_backbone, conv):
+    model = each_tiny_backbone.model
+    attach(model, each_tiny_backbone.tokenizer, EngramConfig(rows=101, heads=2, row_dim=4, conv=conv))
+    generator = torch.Generator().manual_seed(0)
+    try:
+        for layer in engram_layers(model).values():
+            for parameter in layer.parameters():
+                parameter.data = torch.randn(parameter.shape, generator=generator)
+        expected = [one_by_one(model, prompt, 8) for prompt in GROUPS]
+        assert decode(model, GROUPS, max_new_tokens=8, ends=NONE, pad=0) == expected
+    finally:
+        detach(model)
 
 
 def test_equal_prompts_are_sampled_independently(tiny_backbone):

@@ -53,10 +53,44 @@ def test_memory_r1_reads_nothing_to_do(events):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nothing", "{}", '{"memories": []}', '[{"event": "ADD", "text": "a"}]', '{"memory": 3}']
+    "text", ["", "nothing", "{}", '{"memories": []}', "[1] [2, {}]", '[{"text": "a"}]', '{"memory": 3}', '{"memory": "'],
 )
 def test_memory_r1_needs_the_list_memory(text):
     assert reasons(MemoryR1Codec().parse(text)) == ['no JSON object with a list "memory" found']
+
+
+ADD_A, ADD_B = Operation("insert", "semantic", "a"), Operation("insert", "semantic", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[{"event": "ADD", "text": "a"}, {"event": "NONE"}]', [ADD_A]),
+        ('```json\n[\n  {"event": "ADD", "text": "a"},\n  {"event": "ADD", "text": "b"}\n]\n```', [ADD_A, ADD_B]),
+        ('{"event": "ADD", "text": "a"}', [ADD_A]),
+        ('{"event": "ADD", "text": "a"}\n{"event": "ADD", "text": "b"}', [ADD_A, ADD_B]),
+        ('{"memory": {"event": "ADD", "text": "a"}}', [ADD_A]),
+        ('Of [1] and [2]: {"event": "ADD", "text": "a"}', [ADD_A]),
+        ("[]", [NOOP]),
+        ("```json\n[]\n```", [NOOP]),
+        ('{"event": "NONE"}', [NOOP]),
+    ],
+)
+def test_events_without_the_object_around_them_are_read(text, expected):
+    assert MemoryR1Codec().parse(text) == expected
+
+
+def test_the_object_with_the_list_goes_before_drafts():
+    draft = 'First I thought of [{"event": "ADD", "text": "b"}], but: {"memory": [{"event": "ADD", "text": "a"}]}'
+    assert MemoryR1Codec().parse(draft) == [ADD_A]
+
+
+@pytest.mark.parametrize("opening", ['{"memory": [', "["])
+@pytest.mark.parametrize("rest", [', {"event": "ADD", "te', ', {"event": "ADD", "text": "and then', ', {"id": "'])
+def test_of_a_reply_that_was_cut_off_the_whole_events_are_kept(opening, rest):
+    first, second = MemoryR1Codec().parse(opening + '{"event": "ADD", "text": "a"}' + rest)
+    assert first == ADD_A
+    assert reasons([second]) == ["malformed JSON in an event"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,14 @@ def test_a_closed_thought_is_no_part_of_the_reply(codec):
 
 
 @pytest.mark.parametrize("codec", CODECS)
+def test_a_thought_that_was_cut_off_holds_no_operations(codec):
+    draft = get_codec(codec).render([Operation("delete", "semantic", entry_id=1), Operation("insert", "semantic", "a")])
+    for reply in (f"<think>\n{draft}", f" \n<think>{draft}\n<think>", "<think>"):
+        (reason,) = reasons(get_codec(codec).parse(reply))
+        assert reason == "the reply ends within its <think> block: close it with </think> before the operations"
+
+
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize(
     "operation",
     [

@@ -171,6 +171,15 @@ def test_export_and_import_lose_nothing(tmp_path):
     assert copy.core == "Ann is a nurse."
 
 
+def test_the_journal_keeps_every_field_of_an_operation(tmp_path):
+    operation = Operation("insert", "episodic", "Ann left.", None, "2024-05-08", 7, 2)
+    bank = MemoryBank()
+    bank.apply(operation)
+    bank.export_jsonl(tmp_path / "bank.jsonl")
+    for copy in (bank, bank.fork(), MemoryBank.import_jsonl(tmp_path / "bank.jsonl")):
+        assert [row.operation for row in copy.journal()] == [operation]
+
+
 def test_export_is_one_json_object_per_line(tmp_path):
     filled().export_jsonl(tmp_path / "bank.jsonl")
     header, *rows = [json.loads(line) for line in (tmp_path / "bank.jsonl").read_text().splitlines()]

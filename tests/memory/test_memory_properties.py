@@ -31,6 +31,7 @@ ANY_OPERATION = st.builds(
     entry_id=st.none() | st.integers(-1, 6) | st.integers(),
     timestamp=st.sampled_from(["", "2024-05-08", "2024-05-08T13:56"]) | ANY_TEXT,
     k=st.integers(-2, 9) | st.integers(),
+    quote=st.integers(-1, 3) | st.integers(),
 )
 
 TEXT = ANY_TEXT.filter(str.strip)

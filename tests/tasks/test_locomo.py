@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from memgym.exam.metrics import METRICS
+from memgym.tasks import locomo
 from memgym.tasks.locomo import (
     LOCOMO_SHA256,
     LoCoMo,
@@ -269,6 +270,22 @@ def test_wrong_arguments_are_refused_before_the_file_is_read(arguments, message)
 def test_the_digest_is_recorded_and_another_file_is_not_verified(path, task):
     assert task.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() != LOCOMO_SHA256
     assert task.verified is False
+
+
+def test_the_first_load_says_the_licence_and_that_a_file_is_not_the_published_one(path, capsys, monkeypatch):
+    locomo._say_once.cache_clear()
+    LoCoMo(path)
+    licence, warning = capsys.readouterr().err.splitlines()
+    assert licence == f"memgym: {LoCoMo.attribution}"
+    assert warning == f"memgym: {path} is not the published LoCoMo file: its scores compare with no others"
+    LoCoMo(path, split="all")
+    assert capsys.readouterr() == ("", "")
+    locomo._say_once.cache_clear()
+    monkeypatch.setattr(locomo, "LOCOMO_SHA256", LoCoMo(path).sha256)
+    capsys.readouterr()
+    locomo._say_once.cache_clear()
+    LoCoMo(path)
+    assert capsys.readouterr().err.splitlines() == [licence]
 
 
 def test_licence_and_attribution_are_at_hand(task):

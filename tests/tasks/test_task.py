@@ -13,6 +13,9 @@ def episode(id_: str) -> Episode:
 class EchoGenerator:
     """An episode that says which one it is."""
 
+    version = "echo-1"
+    knobs = {"volume": 11}  # noqa: RUF012 - as the protocol has it
+
     def episode(self, seed: int, index: int, split: str) -> Episode:
         return episode(f"{seed}/{index}/{split}")
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from trl import SFTTrainer
@@ -112,11 +114,24 @@ def test_another_trl_is_refused_rather_than_run_slowly(monkeypatch):
 
 @pytest.mark.parametrize(("local_processes", "threads"), [(None, 6), ("1", 6), ("2", 3), ("4", 1), ("8", 1)])
 def test_processes_share_the_logical_processors(monkeypatch, local_processes, threads):
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     if local_processes is not None:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", local_processes)
+    assert threads_of(monkeypatch) == threads
+
+
+def test_where_the_system_does_not_tell_a_process_s_own_all_are_shared(monkeypatch):
+    """As on macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 10)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert threads_of(monkeypatch) == 5
+
+
+def threads_of(monkeypatch):
     used = []
     monkeypatch.setattr(torch, "set_num_threads", used.append)
     use_all_cores()
-    assert used == [threads]
+    (threads,) = used
+    return threads

@@ -198,7 +198,7 @@ def test_the_reward_function_passes_rewards_through_and_logs_the_rollout(tiny_ba
     assert rewards == returned["turn_reward"]
     assert logged == {
         "score": 0.25,  # (0.5 + 0) / 2 trajectories
-        "return": (0.5 - 0.125) / 2,
+        "return": (0.5 - 0.125 / 3) / 2,
         "memory_tokens": 5 / 2,
         "operations_per_step": 2 / 6,
         "parse_failures": 0.0,

@@ -6,9 +6,11 @@ import yaml
 
 from agents import BASELINES
 from agents.backbone import LoraSettings, add_adapter, save_adapter
+from agents.manager import MemoryManager
 from memgym.records import Manifest, read_trajectories
 from tests.scripted import tea_story, write_custom
 from train import evaluate
+from train.evaluate_arguments import parse_arguments, split_agent
 from train.settings import EnvSettings
 from train.setup import build_env
 
@@ -32,7 +34,7 @@ def dialogues(tmp_path):
 def error_of(capsys, argv):
     """What ends the program: argparse's last line, or the trainer's own."""
     with pytest.raises(SystemExit) as raised:
-        evaluate.main(argv)
+        evaluate.main([*map(str, argv)])
     message = raised.value.code if isinstance(raised.value.code, str) else capsys.readouterr().err.splitlines()[-1]
     assert "\n" not in message
     return message
@@ -167,7 +169,7 @@ def test_a_backbone_is_loaded_once_and_each_adapter_once(tmp_path, monkeypatch, 
     ],
 )
 def test_an_agent_is_a_label_a_name_and_an_adapter(spec, parts):
-    assert evaluate.split_agent(spec) == parts
+    assert split_agent(spec) == parts
 
 
 def test_an_adapter_can_read_as_well(tmp_path, own_backbone):
@@ -175,6 +177,60 @@ def test_an_adapter_can_read_as_well(tmp_path, own_backbone):
     save_adapter(own_backbone, "default", tmp_path / "a")
     reader = evaluate.Models("smollm2", "auto").reader(f"tiny-llama@{tmp_path / 'a'}")
     assert reader.backbone.adapters == (reader.adapter,)
+
+
+@pytest.fixture
+def quoting(policy, tmp_path):
+    """An adapter that was trained to quote, in the folder of its run."""
+    policy.trained_as["default"] = MemoryManager(policy, style="quote", max_new_tokens=4).record
+    save_adapter(policy, "default", tmp_path / "run" / "adapter")
+    return tmp_path / "run" / "adapter"
+
+
+def test_a_manager_reads_and_writes_as_its_adapter_was_trained_to(stories, tmp_path, quoting):
+    evaluate.main([*stories, "--backbone", "tiny-llama", "--agents", f"own=manager@{quoting}", "manager"])
+    own, bare = (Manifest.read(tmp_path / "out" / name).extra for name in ("own", "manager"))
+    assert (own["style"], own["codec"], own["max_new_tokens"]) == ("quote", "lines", 4)
+    assert (bare["style"], bare["codec"], bare["max_new_tokens"]) == ("terse", "lines", 96)
+
+
+def test_another_style_than_the_adapters_own_ends_with_one_line(stories, tmp_path, quoting, capsys):
+    argv = [*stories, *MANAGER, "--agents", "no_memory", f"manager@{quoting}", "--style", "terse"]
+    assert error_of(capsys, argv).startswith("error: the adapter was trained with style='quote', not 'terse'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_manager_s_adapter_does_not_read_for_an_exam(stories, quoting, capsys):
+    message = error_of(capsys, [*stories, "--agents", "oracle", "--readers", f"tiny-llama@{quoting}"])
+    assert message.startswith("error: the adapter was trained as manager, not as answerer")
+
+
+ROWS = [
+    {"step": 0, "eval_score": 0.25, "eval_floor": 0.0, "eval_ceiling": 1.0},
+    {"step": 1, "reward": 0.5},
+    {"step": 1, "eval_score": 0.75, "eval_floor": 0.0, "eval_ceiling": 1.0},
+]
+
+
+def test_the_reward_curve_of_an_adapters_run_is_drawn_beside_the_scores(stories, tmp_path, quoting):
+    (quoting.parent / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    argv = [*stories, "--backbone", "tiny-llama", "--agents", f"own=manager@{quoting}", "no_memory"]
+    expected = [
+        {"step": 0, "score": 0.25, "floor": 0.0, "ceiling": 1.0},
+        {"step": 1, "score": 0.75, "floor": 0.0, "ceiling": 1.0},
+    ]
+    assert evaluate.main(argv)["curves"] == {"own": expected}
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["curves"] == {"own": expected}
+    assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_several_runs_have_a_curve_each_and_one_without_held_out_scores_has_none(tmp_path):
+    for run, rows in (("sft", ROWS[1:2]), ("a", ROWS), ("b", ROWS)):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    specs = [f"{run}=manager@{tmp_path / run / 'adapter'}" for run in ("sft", "a", "b")]
+    assert list(evaluate.draw_curves([*specs, "oracle"], tmp_path / "out")) == ["a", "b"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["curve_a.png", "curve_b.png"]
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------
@@ -188,7 +244,7 @@ def write_config(tmp_path, **values):
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path):
     file = write_config(tmp_path, agents=["oracle", "rag"], episodes=5, compare=[["oracle", "rag"]])
-    arguments = evaluate.parse_arguments([*file, "--episodes", "7"])
+    arguments = parse_arguments([*file, "--episodes", "7"], "")
     assert (arguments.agents, arguments.episodes) == (["oracle", "rag"], 7)
     assert arguments.compare == [["oracle", "rag"]]
     assert arguments.readers == ["extractive"]
@@ -197,7 +253,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
 def test_an_empty_file_changes_nothing(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("")
-    arguments = evaluate.parse_arguments(["--config", str(path)])
+    arguments = parse_arguments(["--config", str(path)], "")
     assert arguments.agents == list(BASELINES)
 
 
@@ -205,6 +261,12 @@ def test_an_empty_file_changes_nothing(tmp_path):
     ("values", "message"),
     [
         ({"agent": ["oracle"]}, "unknown setting agent; expected one of "),
+        ({"agents": [3]}, "agent '3' is unknown"),
+        ({"agents": []}, "argument --agents: expected at least one argument"),
+        ({"episodes": "many"}, "argument --episodes: invalid int value: 'many'"),
+        ({"style": "chatty"}, "argument --style: invalid choice: 'chatty'"),
+        ({"env_kwargs": "a"}, "argument --env-kwargs: expected a mapping, got 'a'"),
+        ({"compare": ["oracle"]}, "argument --compare: expected 2 arguments"),
         ({"agents": "oracle"}, "agents: expected a list, got 'oracle'"),
         ({"env": "memgym/Dialogue-v0"}, "env: expected a list, got 'memgym/Dialogue-v0'"),
     ],
@@ -224,6 +286,18 @@ def test_a_broken_file_is_named(tmp_path, capsys, text):
     ("argv", "message"),
     [
         (["--agents", "nobody"], "agent 'nobody' is unknown; choose one of no_memory, "),
+        (["--agents", "memlora"], "agent 'memlora' is unknown; choose one of no_memory, "),
+        (["--codec", "foo"], "argument --codec: invalid choice: 'foo'"),
+        (["--style", "foo"], "argument --style: invalid choice: 'foo'"),
+        (["--agents", "manager", "--style", "quote", "--search"], "error: style 'quote' cannot search"),
+        (["--temperature", "-1"], "argument --temperature: -1: expected at least 0"),
+        (["--temperature", "nan"], "argument --temperature: nan: expected at least 0"),
+        (["--max-new-tokens", "0"], "argument --max-new-tokens: 0: expected at least 1"),
+        (["--first-episode", "-1"], "argument --first-episode: -1: expected at least 0"),
+        (["--num-envs", "0"], "argument --num-envs: 0: expected at least 1"),
+        (["--seed", "-1"], "argument --seed: -1: expected at least 0"),
+        (["--env-kwargs", "a"], "argument --env-kwargs: expected a mapping, got 'a'"),
+        (["--env-kwargs", "{a: ["], "argument --env-kwargs: not valid YAML: "),
         (["--agents", "manager@nowhere"], "no adapter in nowhere"),
         (["--readers", "nobody"], "backbone 'nobody' is neither a folder with a model"),
         (["--env", "memgym/Nowhere-v0"], "memgym/Nowhere-v0: "),
@@ -244,7 +318,7 @@ def test_a_mistake_ends_with_one_line(stories, capsys, tmp_path, argv, message):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*evaluate*.yaml")), ids=lambda path: path.name)
 def test_every_config_in_the_repository_is_understood(path):
-    arguments = evaluate.parse_arguments(["--config", str(path)])
+    arguments = parse_arguments(["--config", str(path)], "")
     kwargs = {**arguments.env_kwargs, "split": arguments.split, "budget": arguments.budget}
     for env_id in arguments.env:
         if env_id == "memgym/Dialogue-v0":

@@ -149,7 +149,7 @@ def test_records_of_other_episodes_are_refused(tiny_run, tmp_path):
     with TrajectoryWriter(tmp_path / "trajectories.jsonl") as writer:
         writer.write(teacher[0])
     with pytest.raises(
-        SystemExit, match="^error: .* 'elsewhere': it was made in another environment or from other data"
+        SystemExit, match=r"^error: .* 'elsewhere': it was made in another environment or from other data"
     ):
         sft.main(arguments(tiny_run, tmp_path / "run", "--teacher", tmp_path / "trajectories.jsonl"))
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from memgym.memory.operations import ENTRY_STORES, STORES, Operation, Store
-from memgym.memory.validation import ISO_8601, quote
+from memgym.memory.validation import is_timestamp, quote
 
 MAX_CHARACTERS = 100_000  # of one reply; a longer one is not read, so that no reply costs more than about a second
 DEFAULT_RESULTS = Operation("search").k
 NOOP = Operation("noop")
+_THINK, _THOUGHT = "<think>", "</think>"
 
 
 class Codec(Protocol):
@@ -53,18 +54,25 @@ def invalid(reason: str) -> Operation:
 
 
 def readable(text: str) -> str | None:
-    """The part of a reply that may hold operations: without a leading closed ``<think>`` block; None if too long."""
+    """The part of a reply that may hold operations: what follows a leading ``<think>`` block.
+
+    None if the reply is too long, or thought alone: a block that was cut off holds drafts, which are not to be
+    carried out.
+    """
     if len(text) > MAX_CHARACTERS:
         return None
     text = text.strip()
-    if text.startswith("<think>") and "</think>" in text:
-        return text.partition("</think>")[2].strip()
-    return text
+    if not text.startswith(_THINK):
+        return text
+    _, closed, rest = text.partition(_THOUGHT)
+    return rest.strip() if closed else None
 
 
-def too_long(text: str) -> list[Operation]:
+def unreadable(text: str) -> list[Operation]:
     """The reading of a reply of which ``readable`` says None."""
-    return [invalid(f"the reply has {len(text)} characters, more than the {MAX_CHARACTERS} that are read")]
+    if len(text) > MAX_CHARACTERS:
+        return [invalid(f"the reply has {len(text)} characters, more than the {MAX_CHARACTERS} that are read")]
+    return [invalid(f"the reply ends within its {_THINK} block: close it with {_THOUGHT} before the operations")]
 
 
 def without_idle(operations: Iterable[Operation]) -> list[Operation]:
@@ -107,6 +115,6 @@ def _incompleteness(operation: Operation) -> str:
         return f"store {quote(store)}, k {quote(operation.k)}: expected a store with entries and 1 or more results"
     if kind != "delete" and not operation.text.strip():
         return "its text is empty"
-    if operation.timestamp and not ISO_8601.fullmatch(operation.timestamp):
+    if operation.timestamp and not is_timestamp(operation.timestamp):
         return f"timestamp {quote(operation.timestamp)} is not ISO 8601"
     return ""

@@ -12,11 +12,11 @@ from memgym.memory.codecs.base import (
     check_stores,
     invalid,
     readable,
-    too_long,
+    unreadable,
     without_idle,
 )
 from memgym.memory.operations import Operation
-from memgym.memory.validation import ISO_8601, quote
+from memgym.memory.validation import ISO_8601, is_timestamp, quote
 
 _SIGNS = {"+": "semantic", "@": "episodic"}
 _SIGN_OF = {store: sign for sign, store in _SIGNS.items()}
@@ -41,7 +41,8 @@ class LinesCodec:
     ========================  =======================================================
     ``+ text``                insert into semantic
     ``@ text``                insert into episodic
-    ``@3``                    insert line 3 of the chunk into episodic, word for word; ``+3`` into semantic
+    ``@3``                    insert line 3 of the chunk into episodic, word for word; ``+3`` into semantic;
+                              with a blank, ``@ 3``, the text is "3"
     ``= text``                rewrite core
     ``-=``                    clear core
     ``~3 text``               rewrite entry 3, in whatever store it is
@@ -61,7 +62,7 @@ class LinesCodec:
         """The operations in a reply; see ``Codec.parse``."""
         body = readable(text)
         if body is None:
-            return too_long(text)
+            return unreadable(text)
         lines = [line.strip() for line in _BREAK.split(body)]
         return without_idle(_read_line(line) for line in lines if line and not line.startswith("```"))
 
@@ -98,7 +99,7 @@ def _read_line(line: str) -> Operation:
     sign, rest = line[0], line[1:].strip()
     if _NOTHING.fullmatch(line):
         return NOOP
-    if sign in _SIGNS and _QUOTE.fullmatch(rest):
+    if sign in _SIGNS and _QUOTE.fullmatch(line[1:]):
         return Operation("insert", _SIGNS[sign], quote=int(rest))
     if sign in _SIGNS:
         return _read_write(Operation("insert", _SIGNS[sign], rest))
@@ -119,9 +120,15 @@ def _read_write(operation: Operation) -> Operation:
     text, timestamp = operation.text, ""
     if mark := _MARKED.match(text):
         text = text[mark.end() :]
-    elif dated := _DATED.match(text):
+    elif dated := _dated(text):
         text, timestamp = text[dated.end() :], dated[1]
     return Operation(operation.kind, operation.store, text, operation.entry_id, timestamp)
+
+
+def _dated(text: str) -> re.Match[str] | None:
+    """The date that a text begins with, if there is such a day."""
+    match = _DATED.match(text)
+    return match if match and is_timestamp(match[1]) else None
 
 
 def _write_line(operation: Operation) -> str:
@@ -136,7 +143,7 @@ def _write_line(operation: Operation) -> str:
         return _CLEAR_CORE if operation.store == "core" else f"-{operation.entry_id}"
     if operation.timestamp:
         text = f"{operation.timestamp} {text}"
-    elif _MARKED.match(text) or _DATED.match(text) or _QUOTE.fullmatch(text):
+    elif _MARKED.match(text) or _dated(text):
         text = _UNDATED + text
     if operation.kind == "insert":
         return f"{_SIGN_OF[operation.store]} {text}"

@@ -14,7 +14,7 @@ from memgym.memory.codecs.base import (
     check_stores,
     invalid,
     readable,
-    too_long,
+    unreadable,
     without_idle,
 )
 from memgym.memory.codecs.fields import UnreadableError, read_id, read_store, read_text, write_timestamp
@@ -52,7 +52,7 @@ class MemAlphaCodec:
         """The operations in a reply; see ``Codec.parse``."""
         body = readable(text)
         if body is None:
-            return too_long(text)
+            return unreadable(text)
         if _NOTHING.fullmatch(body):
             return [NOOP]
         blocks = [block.partition(_CLOSE)[0] for block in body.split(_OPEN)[1:]] or [body]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from memgym.memory.codecs.base import NOOP, check_renderable, check_stores, invalid, readable, too_long, without_idle
+from memgym.memory.codecs.base import NOOP, check_renderable, check_stores, invalid, readable, unreadable, without_idle
 from memgym.memory.codecs.fields import UnreadableError, read_id, read_text, write_timestamp
-from memgym.memory.codecs.lenient_json import find_json
+from memgym.memory.codecs.lenient_json import JsonPiece, find_json
 from memgym.memory.operations import ENTRY_STORES, Operation
 from memgym.memory.validation import quote
 
 _MISSING = 'no JSON object with a list "memory" found'
+_LOOKS_LIKE_EVENT = re.compile(r"\{\s*[\"']?(?:id|event|text|old_memory)\b")
+_CUT_OFF = object()  # stands for an event that cannot be read
 
 
 class MemoryR1Codec:
     """One event per memory: ADD, UPDATE, DELETE or NONE (NOOP is read as well). It knows one store and no search.
+
+    A list of events, or events alone, are read without the object around them too; of a reply that was cut off, the
+    events that are whole.
 
     Args:
         store: The store that the events are about, "episodic" or "semantic".
@@ -34,13 +40,14 @@ class MemoryR1Codec:
         """The operations in a reply; see ``Codec.parse``. An empty reply is invalid, an empty list is a noop."""
         body = readable(text)
         if body is None:
-            return too_long(text)
-        for piece in find_json(body):
-            if isinstance(piece.value, dict) and "memory" in piece.value:
-                events = piece.value["memory"]
-                if isinstance(events, list):
-                    return without_idle(self._read_event(event) for event in events)
-        return [invalid(_MISSING)]
+            return unreadable(text)
+        pieces = list(find_json(body))
+        events = next((found for piece in pieces if (found := _listed(piece.value)) is not None), None)
+        if events is None:
+            events = list(_scattered(body, pieces))
+            if not events and not any(piece.value == [] for piece in pieces):
+                return [invalid(_MISSING)]
+        return without_idle(self._read_event(event) for event in events)
 
     def render(self, operations: Sequence[Operation]) -> str:
         """One JSON object on one line; see ``Codec.render``."""
@@ -71,6 +78,8 @@ class MemoryR1Codec:
         )
 
     def _read_event(self, event: Any) -> Operation:
+        if event is _CUT_OFF:
+            return invalid("malformed JSON in an event")
         if not isinstance(event, dict):
             return invalid('an item of "memory" is no JSON object')
         try:
@@ -105,3 +114,24 @@ class MemoryR1Codec:
         if operation.kind == "delete":
             return {"id": operation.entry_id, "event": "DELETE"}
         return {"id": operation.entry_id, "event": "UPDATE", "text": operation.text} | write_timestamp(operation)
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """The events under the key ``memory``, None where there is none."""
+    events = value.get("memory") if isinstance(value, dict) else None
+    if isinstance(events, dict):
+        return [events]
+    return events if isinstance(events, list) else None
+
+
+def _scattered(body: str, pieces: Sequence[JsonPiece]) -> Iterator[Any]:
+    """Events in bare lists and objects, in order."""
+    for piece in pieces:
+        if not piece.readable:
+            if _LOOKS_LIKE_EVENT.match(body, piece.start):
+                yield _CUT_OFF
+        elif isinstance(piece.value, dict):
+            if "event" in piece.value:
+                yield piece.value
+        elif any(isinstance(item, dict) and "event" in item for item in piece.value):
+            yield from piece.value
