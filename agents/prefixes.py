@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,4 +41,5 @@ def saved_tokens(clusters: Sequence[PrefixCluster]) -> int:
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    return min(len(os.path.commonprefix([list(a), list(b)])), len(b) - 1)
+    limit = min(len(a), len(b) - 1)
+    return next((i for i in range(limit) if a[i] != b[i]), limit)

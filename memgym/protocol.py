@@ -11,7 +11,7 @@ from memgym.tasks.task import Task
 
 
 def describe_env(env: MemoryVectorEnv) -> dict[str, Any]:
-    """What a manifest says about an environment: its fields ``reader``, ``reward``, ``budget``, ``config``, ``data``."""
+    """The fields ``reader``, ``reward``, ``budget``, ``config`` and ``data`` of a manifest."""
     single = env.envs[0]
     recipe = single.recipe
     weights = {

@@ -245,8 +245,8 @@ def mem_alpha(judge: ContentJudge = rule_judge, *, beta: float = 0.05, gamma: fl
     ``Trajectory.turn_reward``. It sums nothing over an episode; the return of the environment is the mean of these
     rewards over the chunks.
 
-    Two edge cases differ by design: a core text over its budget fails here (the paper cuts it and counts a success), and
-    the answers come from a greedy reader (the paper samples at temperature 0.7).
+    Two edge cases differ by design: a core text over its budget fails here (the paper cuts it and counts a success),
+    and the answers come from a greedy reader (the paper samples at temperature 0.7).
 
     Args:
         judge: Decides r4; by rule unless a model is given.

@@ -4,7 +4,7 @@
     python -m train.evaluate --config train/configs/demo_evaluate.yaml
     python -m train.evaluate --env memgym/Dialogue-v0 --agents no_memory oracle trained=manager@runs/grpo/adapter
 
-An agent is a name of ``agents.AGENTS``; ``LABEL=manager@ADAPTER`` is the Memory Manager with a trained adapter and
+An agent is a baseline by name; ``LABEL=manager@ADAPTER`` is the Memory Manager with a trained adapter and
 ``manager`` alone the bare backbone. A reader is "extractive" or a backbone name, with ``@ADAPTER`` if it has one.
 Every environment is run with every reader and every agent; the trajectories are kept beside the table. A manager reads
 and writes as its adapter was trained to. Where the adapter lies in the folder of its training run, the run's reward

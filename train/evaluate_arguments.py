@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
-from agents import AGENTS, BASELINES
+from agents import BASELINES
 from agents.prompts.manager import STYLES
 from memgym.memory.codecs import CODECS
+
+NAMES = (*BASELINES, "manager")
 
 
 def parse_arguments(argv: list[str], description: str) -> argparse.Namespace:
@@ -121,8 +123,8 @@ def _check_names(parser: argparse.ArgumentParser, arguments: argparse.Namespace)
     labels = []
     for spec in arguments.agents:
         label, name, adapter = split_agent(spec)
-        if name not in AGENTS:
-            parser.error(f"agent {name!r} is unknown; choose one of {', '.join(AGENTS)}")
+        if name not in NAMES:
+            parser.error(f"agent {name!r} is unknown; choose one of {', '.join(NAMES)}")
         if adapter is not None and name != "manager":
             parser.error(f"--agents {spec}: only the manager takes an adapter")
         if label in labels:

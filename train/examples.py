@@ -93,4 +93,3 @@ def answer_examples(
             completion = tokenizer(gold, add_special_tokens=False)["input_ids"]
             examples.append(Example(student.prompt_ids(task), [*completion, tokenizer.eos_token_id]))
     return examples
-

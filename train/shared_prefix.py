@@ -69,9 +69,7 @@ def _tokens(input_ids: torch.Tensor, is_token: torch.Tensor) -> list[list[int]]:
 class _Sequence:
     """One packed sequence, token by token."""
 
-    def __init__(
-        self, prompts: Sequence[list[int]], completions: Sequence[list[int]], cluster: PrefixCluster
-    ) -> None:
+    def __init__(self, prompts: Sequence[list[int]], completions: Sequence[list[int]], cluster: PrefixCluster) -> None:
         shared = cluster.shared
         self.ids = list(prompts[cluster.rows[0]][:shared])
         self.positions = list(range(shared))

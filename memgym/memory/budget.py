@@ -16,7 +16,8 @@ _UNSPACED = (
     r"\u0e00-\u109f\u1780-\u17ff\u1950-\u1b7f\u1cd0-\u1cff\u2e80-\u2fff\u3005-\u312f\u31a0-\u9fff\ua980-\ua9ff"
     r"\uaa60-\uaadf\uf900-\ufaff\uff66-\uff9f\U00016fe0-\U00018d8f\U0001aff0-\U0001b2ff\U00020000-\U0003ffff"
 )
-_LEXICAL = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]{{1,{MAX_WORD}}}|[^\w\s]|_")
+_LEXICAL = re.compile(rf"[^\W_{_UNSPACED}]{{1,{MAX_WORD}}}|\S")
+_LEXICAL_ASCII = re.compile(rf"[A-Za-z0-9]{{1,{MAX_WORD}}}|\S")  # the same for ASCII, several times faster
 
 
 def count_lexical_tokens(text: str) -> int:
@@ -29,15 +30,19 @@ def count_lexical_tokens(text: str) -> int:
     The unit needs no vocabulary and no download, and gives the same figure on every machine. English text has about
     0.8 lexical tokens per token of a 50k BPE vocabulary.
     """
-    return len(_LEXICAL.findall(text))
+    return len(_pattern(text).findall(text))
 
 
 def first_lexical_tokens(text: str, limit: int) -> str:
     """The longest beginning of ``text`` that has at most ``limit`` lexical tokens; it may end inside a long word."""
-    for number, token in enumerate(_LEXICAL.finditer(text)):
+    for number, token in enumerate(_pattern(text).finditer(text)):
         if number == limit:
             return text[: token.start()].rstrip()
     return text
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return _LEXICAL_ASCII if text.isascii() else _LEXICAL
 
 
 @dataclass(frozen=True, slots=True)

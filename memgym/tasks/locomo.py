@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from memgym.tasks import record_check
 from memgym.tasks.chunking import Chunking, parse_chunking
 from memgym.tasks.episode import Episode, Question, Turn
+from memgym.tasks.locomo_file import ATTRIBUTION, LOCOMO_LICENCE, LOCOMO_SHA256, field, read_records
 from memgym.tasks.task import EpisodeList
 
 LOCOMO_CATEGORIES = {"1": "multi-hop", "2": "temporal", "3": "open-domain", "4": "single-hop", "5": "adversarial"}
 """Category id -> name, as in the branches of the official scorer. Several papers swap the names: report by id."""
 
-LOCOMO_SHA256 = "79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4"
-LOCOMO_COMMIT = "3eb6f2c585f5e1699204e3c3bdf7adc5c28cb376"
-LOCOMO_LICENCE = "CC BY-NC 4.0"
 UNANSWERABLE = "No information available"
 SPLITS = (*record_check.SPLITS, "all")
 
 # Memory-R1 (arXiv 2508.19828) trains on 152 questions, validates on 81 and tests on 1,307: these conversations.
 _SPLIT_OF = {"conv-26": "train", "conv-30": "validation"}
-_FILE_NAME = "locomo10.json"
-_HUB_PREFIX = "hf:"
 _ZERO_WIDTH_SPACE = "\u200b"
 _SESSION_KEY = re.compile(r"session_(\d+)")
 # "D8:6; D9:17", "D9:1 D4:4 D4:6", "D30:05" and "D:11:26" all occur.
@@ -41,8 +32,6 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june",
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
-
-Kind = TypeVar("Kind")
 
 
 class LoCoMo(EpisodeList):
@@ -84,12 +73,7 @@ class LoCoMo(EpisodeList):
 
     category_names = LOCOMO_CATEGORIES
     licence = LOCOMO_LICENCE
-    attribution = (
-        "LoCoMo-10 by Adyasha Maharana, Dong-Ho Lee, Sergey Tulyakov, Mohit Bansal, Francesco Barbieri and Yuwei Fang, "
-        '"Evaluating Very Long-Term Conversational Memory of LLM Agents", ACL 2024, arXiv:2402.17753; '
-        f"github.com/snap-research/locomo at commit {LOCOMO_COMMIT}; licensed under CC BY-NC 4.0 "
-        "(https://creativecommons.org/licenses/by-nc/4.0/), non-commercial use only."
-    )
+    attribution = ATTRIBUTION
 
     def __init__(
         self,
@@ -102,7 +86,7 @@ class LoCoMo(EpisodeList):
             raise ValueError(f"LoCoMo split {split!r}: expected one of {', '.join(SPLITS)}")
         _check_categories(categories)
         cut = parse_chunking(chunking)
-        records, where, self.sha256 = _read(path)
+        records, where, self.sha256 = read_records(path)
         self.verified = self.sha256 == LOCOMO_SHA256
         chosen = {"split": split, "chunking": chunking, "categories": list(categories)}
         self.arguments = {"path": where, **chosen}
@@ -110,22 +94,19 @@ class LoCoMo(EpisodeList):
         self.unresolved_evidence: dict[str, tuple[str, ...]] = {}
         episodes = []
         for row, record in enumerate(records):
-            sample = _field(record, "sample_id", str, f"{where} record {row}")
+            sample = field(record, "sample_id", str, f"{where} record {row}")
             if split in ("all", _SPLIT_OF.get(sample, "test")):
                 episodes.append(self._episode(record, cut, categories, f"{where} {sample}"))
         episodes = [episode for episode in episodes if episode.questions]
         if not episodes:
             raise ValueError(f"{where}: no question of categories {', '.join(categories)} in split {split!r}")
         super().__init__("locomo", episodes)
-        _say_once(f"memgym: {self.attribution}")
-        if not self.verified:
-            _say_once(f"memgym: {where} is not the published LoCoMo file: its scores compare with no others")
 
     def _episode(self, record: Mapping[str, Any], cut: Chunking, categories: Sequence[str], where: str) -> Episode:
-        sessions = _sessions(_field(record, "conversation", dict, where), where)
+        sessions = read_sessions(field(record, "conversation", dict, where), where)
         known = {turn.id for session in sessions for turn in session}
         questions = []
-        for index, raw in enumerate(_field(record, "qa", list, where)):
+        for index, raw in enumerate(field(record, "qa", list, where)):
             category = str(raw.get("category")) if isinstance(raw, dict) else ""
             if category not in LOCOMO_CATEGORIES:
                 raise ValueError(f"{where} qa[{index}]: category {category!r}, expected 1 to 5")
@@ -151,7 +132,7 @@ class LoCoMo(EpisodeList):
             self.traps[id_] = _clean(raw["adversarial_answer"])
         return Question(
             id=id_,
-            text=_field(raw, "question", str, where),
+            text=field(raw, "question", str, where),
             answers=(UNANSWERABLE if category == "5" else _gold(raw, where),),
             category=category,
             evidence=evidence,
@@ -211,24 +192,10 @@ def duplicate_questions(episode: Episode) -> dict[str, str]:
     return repeats
 
 
-@functools.cache
-def _say_once(message: str) -> None:
-    """Tell the user, beside whatever a program prints as its result."""
-    print(message, file=sys.stderr)
-
-
 def _check_categories(categories: Sequence[str]) -> None:
     listed = isinstance(categories, list | tuple) and all(isinstance(id_, str) for id_ in categories)
     if not listed or not categories or any(id_ not in LOCOMO_CATEGORIES for id_ in categories):
         raise ValueError(f"LoCoMo categories {categories!r}: expected some of '1' to '5', e.g. ('1', '2', '3', '4')")
-
-
-def _field(record: Any, key: str, kind: type[Kind], where: str) -> Kind:
-    value = record.get(key) if isinstance(record, Mapping) else None
-    if not isinstance(value, kind):
-        found = type(value).__name__
-        raise ValueError(f"{where}: {key!r} is {found}, expected {kind.__name__}: this is not the LoCoMo schema")
-    return value
 
 
 def _clean(answer: object) -> str:
@@ -242,7 +209,7 @@ def _gold(raw: Mapping[str, Any], where: str) -> str:
     return _clean(raw["answer"])
 
 
-def _sessions(conversation: Mapping[str, Any], where: str) -> list[list[Turn]]:
+def read_sessions(conversation: Mapping[str, Any], where: str) -> list[list[Turn]]:
     """Turns by session, in the order of the session numbers.
 
     Only ``session_<n>`` keys count: conv-26 has dates for 16 sessions that do not exist, and hub tables fill the
@@ -256,62 +223,16 @@ def _sessions(conversation: Mapping[str, Any], where: str) -> list[list[Turn]]:
         place = f"{where} session_{number}"
         date = conversation.get(f"session_{number}_date_time")
         timestamp = parse_locomo_date(date) if date else ""
-        turns = _field(conversation, f"session_{number}", list, where)
+        turns = field(conversation, f"session_{number}", list, where)
         sessions.append([_turn(raw, timestamp, f"{place}[{index}]") for index, raw in enumerate(turns)])
     return sessions
 
 
 def _turn(raw: Any, timestamp: str, where: str) -> Turn:
-    text = _field(raw, "text", str, where)
+    text = field(raw, "text", str, where)
     # A caption may come without an image address; ``query`` is search text of the annotators and says what no one said.
     if raw.get("blip_caption"):
         text = f"{text} and shared {raw['blip_caption']}"
     # A chunk has one line per turn, so a turn has no line breaks.
     text = " ".join(line.strip() for line in text.splitlines() if line.strip())
-    return Turn(_field(raw, "dia_id", str, where), _field(raw, "speaker", str, where), text, timestamp)
-
-
-def _read(path: str | Path | None) -> tuple[list[Any], str, str]:
-    """Records, the name of their place for messages, and the sha256 of the file ("" for a hub data set)."""
-    if isinstance(path, str) and path.startswith(_HUB_PREFIX):
-        return _read_hub(path.removeprefix(_HUB_PREFIX)), path, ""
-    file = _locate(path)
-    data = file.read_bytes()
-    try:
-        records = json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"{file}: not a JSON file: {error}") from None
-    if not isinstance(records, list):
-        raise ValueError(f"{file}: holds a {type(records).__name__}, expected the list of conversations of LoCoMo")
-    return records, str(file), hashlib.sha256(data).hexdigest()
-
-
-def _locate(path: str | Path | None) -> Path:
-    root = os.environ.get("MEMGYM_DATA", "")
-    if path is None and not root:
-        raise FileNotFoundError(f"LoCoMo: no path given and MEMGYM_DATA is not set: {_how_to_get_it()}")
-    file = Path(root, "locomo", _FILE_NAME) if path is None else Path(path)
-    if file.is_dir():
-        file = file / _FILE_NAME
-    if not file.is_file():
-        raise FileNotFoundError(f"LoCoMo: no file {file}: {_how_to_get_it()}")
-    return file
-
-
-def _how_to_get_it() -> str:
-    return (
-        f"get data/{_FILE_NAME} of github.com/snap-research/locomo at commit {LOCOMO_COMMIT} ({LOCOMO_LICENCE}, "
-        f"non-commercial) and pass path=<file>, or set MEMGYM_DATA to a folder that holds locomo/{_FILE_NAME}"
-    )
-
-
-def _read_hub(name: str) -> list[Any]:
-    try:
-        import datasets
-    except ImportError:
-        raise ModuleNotFoundError(
-            f"LoCoMo path 'hf:{name}' needs the datasets package: pip install datasets, or pass a local file"
-        ) from None
-    # All splits of the hub data set together: the split of the episodes goes by conversation.
-    splits = datasets.load_dataset(name)
-    return [dict(row) for split in splits for row in splits[split]]
+    return Turn(field(raw, "dia_id", str, where), field(raw, "speaker", str, where), text, timestamp)

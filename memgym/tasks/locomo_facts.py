@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from memgym.tasks.episode import GoldMemory, Turn
-from memgym.tasks.locomo import _field, _read, _sessions, resolve_evidence
+from memgym.tasks.locomo import read_sessions, resolve_evidence
+from memgym.tasks.locomo_file import field, read_records
 
 
 def read_annotated_facts(path: str | Path | None = None) -> dict[str, tuple[GoldMemory, ...]]:
@@ -29,18 +30,20 @@ def read_annotated_facts(path: str | Path | None = None) -> dict[str, tuple[Gold
         FileNotFoundError: No file there.
         ValueError: The file has another schema, or no annotations.
     """
-    records, where, _ = _read(path)
+    records, where, _ = read_records(path)
     return {record["sample_id"]: _facts(record, f"{where} {record['sample_id']}") for record in records}
 
 
 def _facts(record: Mapping[str, Any], where: str) -> tuple[GoldMemory, ...]:
     turns = {
-        turn.id: turn for session in _sessions(_field(record, "conversation", dict, where), where) for turn in session
+        turn.id: turn
+        for session in read_sessions(field(record, "conversation", dict, where), where)
+        for turn in session
     }
     order = {id_: number for number, id_ in enumerate(turns)}
     facts = [
         fact
-        for session in _field(record, "observation", dict, where).values()
+        for session in field(record, "observation", dict, where).values()
         for statements in (session or {}).values()
         for statement in statements
         if (fact := _fact(statement, turns, where))

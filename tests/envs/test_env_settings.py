@@ -46,7 +46,9 @@ def test_the_seed_draws_every_episode_of_a_task():
 
 @pytest.mark.parametrize("episode", ["a", 1.0, True, [0]])
 def test_an_episode_that_is_no_index_is_refused(episode):
-    with pytest.raises(ValueError, match=r"reset option 'episode'=.*: expected the index of an episode, a whole number"):
+    with pytest.raises(
+        ValueError, match=r"reset option 'episode'=.*: expected the index of an episode, a whole number"
+    ):
         make_env(tea_story("a"), tea_story("b")).reset(options={"episode": episode})
 
 
@@ -176,9 +178,7 @@ def test_wrong_settings_of_a_generated_dialogue_raise_one_line(dialogue, message
 @pytest.mark.parametrize("categories", ["5", "1234", 3, ["6"], [1], []])
 def test_wrong_categories_of_locomo_raise_one_line(categories, tmp_path):
     with pytest.raises(ValueError, match=r"LoCoMo categories .*: expected some of '1' to '5'") as caught:
-        gymnasium.make(
-            "memgym:memgym/LoCoMo-v0", path=write_locomo(tmp_path / "locomo10.json"), categories=categories
-        )
+        gymnasium.make("memgym:memgym/LoCoMo-v0", path=write_locomo(tmp_path / "locomo10.json"), categories=categories)
     assert "\n" not in str(caught.value)
 
 

@@ -51,6 +51,12 @@ def test_joining_words_by_any_mark_is_never_cheaper_than_blanks(text, mark, rand
 
 
 @FIXED
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_text_costs_the_same_beside_any_other(text):
+    assert count_lexical_tokens(f"{text} é") == count_lexical_tokens(text) + 1
+
+
+@FIXED
 @given(TEXT, TEXT)
 def test_a_text_costs_as_much_as_its_parts_apart_up_to_the_word_that_is_cut(left, right):
     whole = count_lexical_tokens(left + right)

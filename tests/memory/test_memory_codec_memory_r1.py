@@ -53,7 +53,8 @@ def test_memory_r1_reads_nothing_to_do(events):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nothing", "{}", '{"memories": []}', "[1] [2, {}]", '[{"text": "a"}]', '{"memory": 3}', '{"memory": "'],
+    "text",
+    ["", "nothing", "{}", '{"memories": []}', "[1] [2, {}]", '[{"text": "a"}]', '{"memory": 3}', '{"memory": "'],
 )
 def test_memory_r1_needs_the_list_memory(text):
     assert reasons(MemoryR1Codec().parse(text)) == ['no JSON object with a list "memory" found']

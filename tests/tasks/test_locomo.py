@@ -9,14 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from memgym.exam.metrics import METRICS
-from memgym.tasks import locomo
-from memgym.tasks.locomo import (
-    LOCOMO_SHA256,
-    LoCoMo,
-    duplicate_questions,
-    parse_locomo_date,
-    resolve_evidence,
-)
+from memgym.tasks import locomo_file
+from memgym.tasks.locomo import LoCoMo, duplicate_questions, parse_locomo_date, resolve_evidence
+from memgym.tasks.locomo_file import LOCOMO_SHA256
 from memgym.tasks.record_check import check_record
 from memgym.tasks.schema import to_record
 
@@ -273,17 +268,17 @@ def test_the_digest_is_recorded_and_another_file_is_not_verified(path, task):
 
 
 def test_the_first_load_says_the_licence_and_that_a_file_is_not_the_published_one(path, capsys, monkeypatch):
-    locomo._say_once.cache_clear()
+    locomo_file._say_once.cache_clear()
     LoCoMo(path)
     licence, warning = capsys.readouterr().err.splitlines()
     assert licence == f"memgym: {LoCoMo.attribution}"
     assert warning == f"memgym: {path} is not the published LoCoMo file: its scores compare with no others"
     LoCoMo(path, split="all")
     assert capsys.readouterr() == ("", "")
-    locomo._say_once.cache_clear()
-    monkeypatch.setattr(locomo, "LOCOMO_SHA256", LoCoMo(path).sha256)
+    locomo_file._say_once.cache_clear()
+    monkeypatch.setattr(locomo_file, "LOCOMO_SHA256", LoCoMo(path).sha256)
     capsys.readouterr()
-    locomo._say_once.cache_clear()
+    locomo_file._say_once.cache_clear()
     LoCoMo(path)
     assert capsys.readouterr().err.splitlines() == [licence]
 

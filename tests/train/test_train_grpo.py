@@ -4,10 +4,11 @@ import pytest
 import torch
 import yaml
 
-from agents.backbone import load_adapter, load_backbone
+from agents.answerer import AnswerAgent
+from agents.backbone import LoraSettings, add_adapter, load_adapter, load_backbone, save_adapter
 from memgym.records import Manifest
 from tests.scripted import tea_story, write_custom
-from train import grpo
+from train import grpo, setup
 from train.callbacks import read_metrics
 from train.settings import load_settings
 from train.setup import build_env
@@ -136,6 +137,60 @@ def test_resuming_what_was_never_started_is_an_error(tiny_run, tmp_path):
         grpo.main(arguments(tiny_run, tmp_path, "--resume", "true"))
 
 
+def test_a_new_run_does_not_start_in_the_folder_of_another(finished, tiny_run):
+    with pytest.raises(SystemExit, match=r"error: .*checkpoint-4 is there from an earlier run: choose another output_"):
+        grpo.main(arguments(tiny_run, finished, "--max_steps", 2, "--seed", 1))
+
+
+def test_a_run_is_not_resumed_with_other_settings(finished, tiny_run):
+    argv = arguments(tiny_run, finished, "--max_steps", 4, "--resume", "true", "--credit.discount", 0.5)
+    with pytest.raises(SystemExit, match=r"error: --resume true, but credit\.discount is 0\.5 and was 0\.95 when"):
+        grpo.main(argv)
+
+
+# --- Who sits the exam -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answerer(own_backbone, tmp_path):
+    """Folder of an Answer Agent's adapter that does something."""
+    add_adapter(own_backbone, "default", LoraSettings(rank=2))
+    for name, weight in own_backbone.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.constant_(weight, 0.1)
+    own_backbone.trained_as["default"] = AnswerAgent(own_backbone, "default", max_new_tokens=4).record
+    save_adapter(own_backbone, "default", tmp_path / "answerer")
+    return tmp_path / "answerer"
+
+
+def test_a_frozen_answerer_on_the_same_backbone_grades_training_and_held_out_episodes(
+    tiny_run, tmp_path, answerer, monkeypatch, adapter_weights
+):
+    answered = []
+
+    class Witness(AnswerAgent):
+        def answer(self, tasks):
+            answered.append((self.adapter, self.backbone, self.backbone.adapters, len(tasks)))
+            return super().answer(tasks)
+
+    monkeypatch.setattr(setup, "AnswerAgent", Witness)
+    grpo.main(arguments(tiny_run, tmp_path / "run", "--max_steps", 1, "--answerer", answerer))
+    assert {adapter for adapter, *_ in answered} == {"answerer"}
+    assert len({id(backbone) for _, backbone, *_ in answered}) == 1
+    assert {adapters for *_, adapters, _ in answered} == {("default", "answerer")}
+    questions = 2 * 2  # of two episodes: held-out before and after, floor and ceiling once, and 4 trajectories of each
+    assert sum(count for *_, count in answered) == 4 * questions + 4 * questions
+
+    manifest = Manifest.read(tmp_path / "run")
+    assert manifest.reader == f"lm(tiny-llama, {answerer})"
+    assert manifest.extra["settings"]["answerer"] == str(answerer)
+    assert "reader" not in manifest.env_kwargs
+    saved = adapter_weights(tmp_path / "run" / "adapter")
+    assert saved.keys() == adapter_weights(tmp_path / "run" / "checkpoint-1").keys()
+    frozen = adapter_weights(tmp_path / "run" / "checkpoint-1" / "answerer")  # PEFT saves all it holds
+    assert all(torch.equal(frozen[name], tensor) for name, tensor in adapter_weights(answerer).items())
+
+
 # --- One step --------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +264,50 @@ def test_finite_tasks_start_over_when_their_episodes_run_out(tmp_path):
     )
     prompts = grpo.training_grid(settings, build_env(settings.env, 1))["prompt"]
     assert list(prompts) == ["1:0", "1:1", "2:0", "2:1", "0:0", "0:1", "1:0", "1:1"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--agent.codec", "foo"], "agent.codec 'foo': expected one of mem_alpha, memory_r1, lines"),
+        (["--agent.style", "foo"], "agent.style 'foo': expected one of full, terse, quote"),
+        (["--agent.style", "quote", "--agent.search", "true"], "agent.style 'quote' cannot search"),
+        (["--agent.max_new_tokens", "0"], "agent.max_new_tokens=0: expected at least 1"),
+        (["--agent.temperature", "0"], r"agent.temperature=0\.0: GRPO learns from samples"),
+        (["--agent.temperature", "-1"], r"agent.temperature=-1\.0: expected at least 0"),
+        (["--grpo", "{foo: 1}"], "grpo.foo: GRPOConfig has no such field"),
+        (["--group_size", "1"], "group_size=1: expected at least 2"),
+        (["--eval_episodes", "0"], "eval_episodes=0: expected at least 1"),
+        (["--eval_every", "0"], "eval_every=0: expected at least 1"),
+        (["--save_every", "0"], "save_every=0: expected at least 1"),
+        (["--seed", "-1"], "seed=-1: expected 0 to 4294967295"),
+        (["--max_steps", "0"], "max_steps=0: expected at least 1"),
+        (["--first_episode", "-1"], "first_episode=-1: expected at least 0"),
+        (["--turns_per_trajectory", "0"], "turns_per_trajectory=0: expected at least 1"),
+        (["--learning_rate", "nan"], "learning_rate=nan: expected at least 0"),
+        (["--report_to", "wandb"], "report_to='wandb': expected one of none, "),
+    ],
+)
+def test_a_mistake_in_the_settings_ends_with_one_line_before_anything_is_loaded(monkeypatch, argv, message):
+    monkeypatch.setattr(grpo, "set_up", pytest.fail)
+    with pytest.raises(SystemExit, match=f"^error: {message}") as raised:
+        grpo.main(argv)
+    assert "\n" not in str(raised.value.code)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--grpo", "{optim: foo}"], ".*foo"),
+        (["--answerer", "nowhere"], "no adapter in nowhere"),
+        (["--answerer", "nowhere", "--env.kwargs.reader", "extractive"], r"answerer and env\.kwargs\.reader both say"),
+        (["--backbone.engram", "{colour: red}"], ".*colour"),
+    ],
+)
+def test_a_mistake_that_comes_to_light_in_the_set_up_ends_with_one_line(tiny_run, tmp_path, argv, message):
+    with pytest.raises(SystemExit, match=f"^error: {message}") as raised:
+        grpo.main(arguments(tiny_run, tmp_path / "run", *argv))
+    assert "\n" not in str(raised.value.code)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*grpo*.yaml")), ids=lambda path: path.name)

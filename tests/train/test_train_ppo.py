@@ -8,8 +8,9 @@ from accelerate import Accelerator, DistributedType
 from transformers import TrainerState
 
 from agents.answer_policy import AnswerPolicy
-from agents.backbone import active_adapter
+from agents.backbone import active_adapter, save_adapter
 from agents.manager import MemoryManager
+from agents.trained_as import read_record
 from memgym.envs.answer import AnswerEnv
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.records import Manifest
@@ -156,6 +157,32 @@ def test_resuming_what_was_never_started_or_has_another_shape_is_an_error(finish
         load_checkpoint(finished / "checkpoint-4", other.model, other.optimizer, other.scheduler)
     with pytest.raises(SystemExit, match=r"error: .* is no checkpoint of this trainer"):
         load_checkpoint(tmp_path, other.model, other.optimizer, other.scheduler)
+
+
+def test_a_folder_is_used_again_only_to_go_on_with_the_same_settings(finished, tiny_run):
+    with pytest.raises(SystemExit, match=r"error: .*checkpoint-4 is there from an earlier run: choose another output_"):
+        ppo.main(arguments(tiny_run, finished, "--max_steps", 2, "--seed", 1))
+    with pytest.raises(SystemExit, match="error: --resume true, but epochs is 3 and was 2 when"):
+        ppo.main(arguments(tiny_run, finished, "--max_steps", 4, "--resume", "true", "--epochs", 3))
+
+
+def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
+    for folder in (finished / "adapter", finished / "checkpoint-2" / "adapter"):
+        assert read_record(folder) == {
+            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8}
+        }
+
+
+def test_a_frozen_answerer_on_the_same_backbone_sits_the_exams(make, policy, tmp_path):
+    save_adapter(policy, "default", tmp_path / "answerer")
+    algorithm = make("--answerer", tmp_path / "answerer")
+    reader = algorithm.curriculum.env(0).exam.reader
+    assert (reader.adapter, reader.backbone) == ("answerer", algorithm.backbone)
+    before = {name: p.clone() for name, p in algorithm.model.named_parameters()}
+    algorithm.step(0)
+    changed = [name for name, p in algorithm.model.named_parameters() if not torch.equal(p, before[name])]
+    assert any("lora_B.default" in name for name in changed)
+    assert not any("answerer" in name for name in changed)
 
 
 def test_a_checkpoint_appears_when_it_is_complete(make, tmp_path, monkeypatch):
@@ -378,6 +405,10 @@ def test_a_curriculum_changes_the_episodes_with_the_step(make):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--max_steps", "0"], "max_steps=0: expected at least 1"),
+        (["--seed", "-1"], "seed=-1: expected 0 to 4294967295"),
+        (["--agent.style", "foo"], "agent.style 'foo': expected one of full, terse, quote"),
+        (["--answerer", "nowhere"], "no adapter in nowhere"),
         (["--minibatches", "5"], "minibatches=5: expected 1 to 4, the trajectories of a step"),
         (["--epochs", "0"], "epochs=0, micro_batch_size=3: expected 1 or more"),
         (["--kl_in", "both"], "kl_in='both': expected reward or loss"),
