@@ -36,7 +36,6 @@ def main() -> None:
     launch("train.grpo", CONFIGS / "demo_grpo.yaml")
     print("Evaluation on held-out episodes", flush=True)
     summary = evaluate.main(["--config", str(CONFIGS / "demo_evaluate.yaml")])
-    shutil.copy(OUTPUT / "grpo" / "curve.png", OUTPUT / "curve.png")
     summary["wall_s"] = time.monotonic() - started
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     (OUTPUT / "summary.json").write_text(text + "\n", encoding="utf-8")

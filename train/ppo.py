@@ -113,8 +113,17 @@ class PPOSettings:
     """none, tensorboard or trackio; metrics.jsonl is written always."""
 
     def __post_init__(self) -> None:
-        least = {"eval_episodes": 1, "eval_temperature": 0, "eval_every": 1}
-        check_run(self, max_steps=1, group_size=1, episodes_per_step=1, **least)
+        least = {"eval_episodes": 1, "eval_temperature": 0, "eval_every": 1, "micro_batch_size": 1}
+        check_run(self, max_steps=1, group_size=1, episodes_per_step=1, epochs=1, minibatches=1, **least)
+        trajectories = self.episodes_per_step * self.group_size
+        if self.minibatches > trajectories:
+            raise ValueError(
+                f"minibatches={self.minibatches}: a step has {trajectories} trajectories; expected no more"
+            )
+        if self.kl_in not in ("reward", "loss"):
+            raise ValueError(f"kl_in={self.kl_in!r}: expected reward or loss")
+        if self.agent.temperature <= 0:
+            raise ValueError("agent.temperature=0.0: PPO learns from samples; expected more than 0")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -143,7 +152,8 @@ def set_up(settings: PPOSettings) -> tuple[Accelerator, PPO, Loop, HeldOut]:
     """The process, the algorithm with its policy, the loop around it, and what grades it."""
     arguments = loop_arguments(settings)
     accelerator = Accelerator(cpu=arguments.use_cpu)
-    check_settings(settings, accelerator)
+    if accelerator.distributed_type in (DistributedType.DEEPSPEED, DistributedType.FSDP):
+        raise SystemExit("error: train.ppo needs a whole model on each process: use a --config_file without sharding")
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     policy = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
     backbone.trained_as["default"] = policy.record
@@ -156,29 +166,6 @@ def set_up(settings: PPOSettings) -> tuple[Accelerator, PPO, Loop, HeldOut]:
     if accelerator.is_main_process:
         write_manifest(settings.output_dir, settings, ppo.curriculum.env(settings.max_steps), policy.name)
     return accelerator, ppo, loop, held_out
-
-
-def check_settings(settings: PPOSettings, accelerator: Accelerator) -> None:
-    """Refuse what would end in an error, or in nothing learned, much later.
-
-    Raises:
-        SystemExit: One line says what to change.
-    """
-    problem = None
-    trajectories = settings.episodes_per_step * settings.group_size
-    if not 1 <= settings.minibatches <= trajectories:
-        problem = f"minibatches={settings.minibatches}: expected 1 to {trajectories}, the trajectories of a step"
-    if settings.epochs < 1 or settings.micro_batch_size < 1:
-        problem = f"epochs={settings.epochs}, micro_batch_size={settings.micro_batch_size}: expected 1 or more"
-    if settings.kl_in not in ("reward", "loss"):
-        problem = f"kl_in={settings.kl_in!r}: expected reward or loss"
-    if settings.agent.temperature <= 0:
-        problem = f"agent.temperature={settings.agent.temperature}: PPO learns from samples; expected more than 0"
-    sharded = (DistributedType.DEEPSPEED, DistributedType.FSDP)
-    if accelerator.distributed_type in sharded:
-        problem = "train.ppo runs on one process or on several with a copy of the model each: use another --config_file"
-    if problem is not None:
-        raise SystemExit(f"error: {problem}")
 
 
 class PPO:

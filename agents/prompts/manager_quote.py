@@ -17,14 +17,13 @@ def system_text(codec: Codec, stores: Sequence[str], *, search: bool) -> str:
         ValueError: Searching is to be offered, which this format has no words for.
     """
     if search:
-        raise ValueError("style 'quote' cannot search: choose 'terse' or 'full'")
+        raise ValueError("prompt style 'quote' cannot search: choose 'terse' or 'full'")
     return TASK
 
 
 def user_text(observation: Observation) -> str:
-    """The chunk, the entries shown, and the room left: what differs between trajectories of an episode comes last."""
+    """The room left, the entries shown, and the chunk."""
     room = int(observation["budget_left"][-1])
-    lines = [f"- {entry['text']}" for entry in observation["entries"]]
-    if room >= 0:
-        lines.append(f"Room: {room}")
-    return "\n".join([observation["chunk"], *lines])
+    lines = [f"Room: {room}"] if room >= 0 else []
+    lines += [f"- {entry['text']}" for entry in observation["entries"]]
+    return "\n".join([*lines, observation["chunk"]])

@@ -409,8 +409,8 @@ def test_a_curriculum_changes_the_episodes_with_the_step(make):
         (["--seed", "-1"], "seed=-1: expected 0 to 4294967295"),
         (["--agent.style", "foo"], "agent.style 'foo': expected one of full, terse, quote"),
         (["--answerer", "nowhere"], "no adapter in nowhere"),
-        (["--minibatches", "5"], "minibatches=5: expected 1 to 4, the trajectories of a step"),
-        (["--epochs", "0"], "epochs=0, micro_batch_size=3: expected 1 or more"),
+        (["--minibatches", "5"], "minibatches=5: a step has 4 trajectories; expected no more"),
+        (["--epochs", "0"], "epochs=0: expected at least 1"),
         (["--kl_in", "both"], "kl_in='both': expected reward or loss"),
         (["--agent.temperature", "0"], r"agent.temperature=0\.0: PPO learns from samples"),
         (["--credit.kind", "blame"], "credit.kind='blame': expected one of"),
@@ -423,14 +423,14 @@ def test_settings_that_cannot_work_end_with_one_line(tiny_run, tmp_path, options
 
 
 @pytest.mark.parametrize("kind", [DistributedType.DEEPSPEED, DistributedType.FSDP])
-def test_sharded_models_are_refused(kind):
-    with pytest.raises(SystemExit, match=r"error: train\.ppo runs on one process or on several with a copy"):
-        ppo.check_settings(ppo.PPOSettings(), SimpleNamespace(distributed_type=kind))
+def test_sharded_models_are_refused(tiny_run, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(ppo, "Accelerator", lambda **options: SimpleNamespace(distributed_type=kind))
+    with pytest.raises(SystemExit, match=r"error: train\.ppo needs a whole model on each process"):
+        ppo.main(arguments(tiny_run, tmp_path))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*ppo*.yaml")), ids=lambda path: path.name)
 def test_every_config_in_the_repository_fits_the_trainer_and_its_environment(path):
     settings = load_settings(ppo.PPOSettings, ["--config", str(path)], "")
-    ppo.check_settings(settings, SimpleNamespace(distributed_type=DistributedType.NO))
     env = build_env(settings.env, 1, settings.eval_env)
     assert env.envs[0].config.make_budget().total == yaml.safe_load(path.read_text())["env"]["kwargs"]["budget"]
