@@ -17,7 +17,7 @@ def system_text(codec: Codec, stores: Sequence[str], *, search: bool) -> str:
         ValueError: Searching is to be offered, which this format has no words for.
     """
     if search:
-        raise ValueError("prompt style 'quote' cannot search: choose 'terse' or 'full'")
+        raise ValueError("style 'quote' cannot search: choose 'terse' or 'full'")
     return TASK
 
 
