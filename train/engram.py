@@ -42,7 +42,7 @@ class EngramCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Put Engram beside the adapter, which is all that the trainer itself saves."""
         if self.gates and state.is_world_process_zero:
-            engram.save_engram(self.backbone.model, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            engram.save_engram(self.backbone.model, Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

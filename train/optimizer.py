@@ -41,7 +41,7 @@ def is_table(name: str) -> bool:
 class TableGroups:
     """Mixed into a trainer of transformers or TRL, before it: gives the tables a group of their own."""
 
-    model: torch.nn.Module
+    model: Any
     args: Any
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:

@@ -49,7 +49,7 @@ def compress_vocabulary(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> 
     """
     if tokenizer.pad_token_id is None:
         raise ValueError("Engram needs a tokenizer with a padding token: set tokenizer.pad_token first")
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    tokens = [str(token) for token in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
     texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))], skip_special_tokens=False)
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(_key(token, text), len(numbers)) for token, text in zip(tokens, texts, strict=True)]

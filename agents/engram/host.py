@@ -30,7 +30,7 @@ class HostTable(nn.Embedding):
 class Fetch:
     """Rows on their way."""
 
-    def __init__(self, weight: nn.Parameter, rows: torch.Tensor, pending: Future[Any]) -> None:
+    def __init__(self, weight: torch.Tensor, rows: torch.Tensor, pending: Future[Any]) -> None:
         self._weight, self._rows, self._pending = weight, rows, pending
 
     def wait(self) -> torch.Tensor:
