@@ -34,7 +34,8 @@ def attribute_sources(text: str, turns: Sequence[Turn]) -> tuple[str, ...]:
     """Ids of the turns that ``text`` was most likely written from.
 
     A turn counts when it explains at least half as much of the text as the best turn does, and at least a fifth of
-    it. A verbatim copy is attributed to its own turn alone; a text unrelated to every turn has no source.
+    it. A verbatim copy is attributed to its own turn alone, one of several turns to each of them; a text unrelated to
+    every turn has no source.
     """
     shares = [coverage(text, turn.line) for turn in turns]
     best = max(shares, default=0.0)
@@ -43,4 +44,6 @@ def attribute_sources(text: str, turns: Sequence[Turn]) -> tuple[str, ...]:
     if best == 1.0:  # fully explained: only the turns that explain all of it
         return tuple(turn.id for turn, share in zip(turns, shares, strict=True) if share == 1.0)
     floor = max(best / 2, _MIN_SHARE)
-    return tuple(turn.id for turn, share in zip(turns, shares, strict=True) if share >= floor)
+    return tuple(
+        turn.id for turn, share in zip(turns, shares, strict=True) if share >= floor or (share and turn.line in text)
+    )

@@ -224,6 +224,11 @@ def test_rag_has_no_budget_and_full_context_reads_the_stream():
     assert [entry.text for entry in reader.batches[0][0].context] == lines()[::-1]
 
 
+def test_rag_chunks_holds_every_chunk_as_one_entry_without_a_budget():
+    vector, _ = play("rag_chunks", budget=5)
+    assert held(vector) == [chunk.text for chunk in STORY.chunks]
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_overrides_are_settings_an_environment_knows(name):
     agent = make_agent(name, task=make_vector(STORY).task)
@@ -244,7 +249,7 @@ def test_every_baseline_plays_dialogues_of_every_size_without_a_failure_of_its_o
             assert differences(trajectory, repeated) == []
             careless = name in ("append_all", "random")  # they do not look at the room left before they write
             assert set(failures(trajectory)) <= ({"over_budget", "duplicate"} if careless else {"duplicate"})
-            assert budget is None or name == "rag" or trajectory.memory_tokens <= budget
+            assert budget is None or name.startswith("rag") or trajectory.memory_tokens <= budget
 
 
 # --- the page of agents ---

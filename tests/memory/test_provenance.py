@@ -42,6 +42,11 @@ def test_a_text_of_two_turns_has_both_in_their_order():
     assert attribute_sources("Ines, a baker and sister of Bo, sold a bicycle", TURNS) == ("t1", "t2")
 
 
+def test_a_text_that_copies_several_turns_has_each_of_them_however_short():
+    text = "\n".join([TURNS[0].line, TURNS[1].line, "And a long remark about the weather, dinner, trains and politics."])
+    assert attribute_sources(text, TURNS) == ("t0", "t1")
+
+
 def test_words_that_several_turns_say_come_from_all_of_them():
     assert attribute_sources("bicycle of Ann", TURNS) == ("t0", "t2")
 
