@@ -45,6 +45,8 @@ class EnvConfig:
     retrieval: Retrieval | None = None
     """How the memory is searched: "bm25", "dense" or "hybrid" (both fused); the last two need an encoder. None means
     "hybrid" with an encoder and "bm25" without."""
+    neighbours: int = 0
+    """Entries on either side in which BM25 counts a word of an entry as well, for memories that hold single turns."""
     encoder: str | Encoder | None = None
     """Text encoder of dense retrieval: MODULE:CLASS, such as "agents.encoder:TextEncoder", or an object."""
     context_tokens: int = 2000
@@ -70,7 +72,14 @@ class EnvConfig:
             raise ValueError(f"show={self.show!r}: expected 'recent' or 'relevant'")
         if not isinstance(self.question_visible, bool):
             raise ValueError(f"question_visible={self.question_visible!r}: expected True or False")
-        least_values = {"shown": 0, "retrieve": 1, "context_tokens": 1, "max_operations": 1, "max_steps_per_chunk": 1}
+        least_values = {
+            "neighbours": 0,
+            "shown": 0,
+            "retrieve": 1,
+            "context_tokens": 1,
+            "max_operations": 1,
+            "max_steps_per_chunk": 1,
+        }
         for name, least in least_values.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -112,7 +121,11 @@ class EnvConfig:
         """An empty memory with these settings."""
         encoder = load_encoder(self.encoder)
         return MemoryBank(
-            budget=self.make_budget(), count_tokens=self.count_tokens, encoder=encoder, retrieval=self.retrieval
+            budget=self.make_budget(),
+            count_tokens=self.count_tokens,
+            encoder=encoder,
+            retrieval=self.retrieval,
+            neighbours=self.neighbours,
         )
 
     def make_exam(self) -> Exam:

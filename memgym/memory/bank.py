@@ -50,6 +50,8 @@ class MemoryBank:
         count_tokens: Length of a text in the budget's unit.
         encoder: Makes the vectors of dense retrieval; they are kept in the bank's database.
         retrieval: "bm25" (words), "dense" (cosines) or "hybrid" (both); None: "hybrid" with an encoder, else "bm25".
+        neighbours: Entries on either side, of the same store and time, in which a word of an entry counts as well
+            (``memgym.memory.ranking``).
 
     Attributes:
         budget: The token limits.
@@ -67,15 +69,18 @@ class MemoryBank:
         count_tokens: TokenCounter = count_lexical_tokens,
         encoder: Encoder | None = None,
         retrieval: Retrieval | None = None,
+        neighbours: int = 0,
     ) -> None:
         if not isinstance(budget, Budget):
             raise TypeError(f"budget: expected a Budget, got {type(budget).__name__}")
         if not callable(count_tokens):
             raise TypeError(f"count_tokens: expected a function of a text, got {type(count_tokens).__name__}")
+        if not isinstance(neighbours, int) or isinstance(neighbours, bool) or neighbours < 0:
+            raise ValueError(f"neighbours={neighbours!r}: expected a whole number of at least 0")
         self.budget = budget
         self.count_tokens = count_tokens
         chosen = choose_retrieval(encoder, retrieval)
-        self._storage = Storage(open_database(path), encoder, chosen)
+        self._storage = Storage(open_database(path), encoder, chosen, neighbours)
         self._load()
 
     @property
@@ -279,7 +284,7 @@ class MemoryBank:
             **kwargs: Arguments of ``MemoryBank``; a ``path`` among them must be a new bank.
 
         Raises:
-            ValueError: If the file is no export of this schema, or the target bank is not empty.
+            ValueError: If the file is no export of this schema, is not whole, or the target bank is not empty.
         """
         entries, journal = read_jsonl(path)
         bank = cls(**kwargs)

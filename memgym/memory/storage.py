@@ -52,13 +52,17 @@ class Storage:
     """Typed access to one open bank database. It stores what it is told; the rules of a bank are the bank's."""
 
     def __init__(
-        self, database: sqlite3.Connection, encoder: Encoder | None = None, retrieval: Retrieval = "bm25"
+        self,
+        database: sqlite3.Connection,
+        encoder: Encoder | None = None,
+        retrieval: Retrieval = "bm25",
+        neighbours: int = 0,
     ) -> None:
         self._database = database
         self._encoder, self._retrieval = encoder, retrieval
         self._execute = database.execute
         # What searches have learned since an entry last changed.
-        self._ranking = Ranking(database.execute)
+        self._ranking = Ranking(database.execute, neighbours)
         self._dense: DenseRanking | None = None
         if encoder is not None and retrieval != "bm25":
             self._dense = DenseRanking(database, encoder, self._ranking if retrieval == "hybrid" else None)
@@ -106,7 +110,7 @@ class Storage:
         terms = query_terms(query)
         if not terms or k <= 0:
             return []
-        if self._searched and k <= MAX_RANKED:
+        if self._ranking.neighbours or (self._searched and k <= MAX_RANKED):
             return self._read_ranked(self._ranking.best(terms, store, k))
         self._searched = True  # a bank that is searched again before it changes is worth preparing for it
         expression, k = " OR ".join(terms), min(k, MAX_INTEGER)
@@ -160,7 +164,7 @@ class Storage:
         """An independent in-memory copy."""
         database = open_blank()
         self._database.backup(database)
-        return Storage(database, self._encoder, self._retrieval)
+        return Storage(database, self._encoder, self._retrieval, self._ranking.neighbours)
 
     def serialize(self) -> bytes:
         """The database as the bytes of a SQLite file."""
