@@ -43,7 +43,8 @@ def test_a_text_of_two_turns_has_both_in_their_order():
 
 
 def test_a_text_that_copies_several_turns_has_each_of_them_however_short():
-    text = "\n".join([TURNS[0].line, TURNS[1].line, "And a long remark about the weather, dinner and politics."])
+    remark = "And a long remark about the weather, dinner, trains and politics."
+    text = "\n".join([TURNS[0].line, TURNS[1].line, remark])
     assert attribute_sources(text, TURNS) == ("t0", "t1")
 
 
