@@ -1,6 +1,6 @@
 """memgym: a reinforcement-learning gym for memory-managing language-model agents.
 
-Importing it registers the environments (`memgym/Dialogue-v0`, `memgym/LoCoMo-v0`, `memgym/Custom-v0`).
+Importing it registers the environments that `memgym/envs/__init__.py` lists.
 """
 
 from memgym import envs  # noqa: F401  (registers the environments)

@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     arguments.command = shlex.join(["memgym", *(sys.argv[1:] if argv is None else argv)])
+    if "" not in sys.path:  # a policy or an encoder may live in the folder the command is run from
+        sys.path.insert(0, "")
     try:
         status = arguments.run(arguments)
         sys.stdout.flush()
@@ -82,9 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _envs(arguments: argparse.Namespace) -> int:
-    for spec in sorted(gymnasium.registry.values(), key=lambda spec: spec.id):
-        if spec.namespace == NAMESPACE:
-            print(f"{spec.id:24} {_summary(str(spec.entry_point))}")
+    ours = {spec.id: str(spec.entry_point) for spec in gymnasium.registry.values() if spec.namespace == NAMESPACE}
+    width = max(map(len, ours))
+    for env_id, entry_point in sorted(ours.items()):
+        print(f"{env_id:{width}}  {_summary(entry_point)}")
     return 0
 
 
@@ -199,11 +202,10 @@ def _make_policy(arguments: argparse.Namespace) -> Policy:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ValueError(f"--policy {path!r}: expected MODULE:CLASS of a policy")
-    sys.path.insert(0, "")  # a policy may live in the folder the command is run from
     try:
         make = getattr(import_module(module), name)
         asked = inspect.signature(make).parameters
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy ({error})") from error
     if "task" in asked and "task" not in kwargs:
         kwargs["task"] = _make_env(arguments.env, arguments.env_kwargs, 1).task
@@ -214,9 +216,12 @@ def _make_policy(arguments: argparse.Namespace) -> Policy:
             "as a model, run the policy from Python with memgym.rollout.rollout"
         )
     try:
-        return make(**kwargs)
+        policy = make(**kwargs)
     except TypeError as error:
         raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy ({error})") from error
+    if lacking := [part for part in ("name", "env_overrides", "act") if not hasattr(policy, part)]:
+        raise ValueError(f"--policy {path}: expected MODULE:CLASS of a policy (it has no {', '.join(lacking)})")
+    return policy
 
 
 def _must_be_given(parameter: inspect.Parameter) -> bool:
@@ -226,8 +231,8 @@ def _must_be_given(parameter: inspect.Parameter) -> bool:
 
 def _make_env(env_id: str, kwargs: dict[str, Any], num_envs: int) -> MemoryVectorEnv:
     try:
-        env = gymnasium.make_vec(f"memgym:{env_id}", num_envs=num_envs, **kwargs)
-    except TypeError as error:
+        env = gymnasium.make_vec(env_id, num_envs=num_envs, **kwargs)
+    except (TypeError, ImportError) as error:
         raise ValueError(f"{env_id}: {error}") from error
     if not isinstance(env, MemoryVectorEnv):
         raise ValueError(f"{env_id} is not a memory environment")

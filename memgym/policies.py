@@ -18,7 +18,13 @@ class RandomActions:
     env_overrides: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, seed: int = 0) -> None:
-        """Create the policy; its actions depend on the seed, the episode and the chunk alone."""
+        """Create the policy; its actions depend on the seed, the episode and the chunk alone.
+
+        Raises:
+            ValueError: The seed is no whole number of at least 0.
+        """
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise ValueError(f"seed={seed!r}: expected a whole number of at least 0")
         self.seed = seed
         self._space = action_space()
 

@@ -116,12 +116,14 @@ def read_trajectories(path: str | Path) -> Iterator[Trajectory]:
     path = Path(path)
     path = path / TRAJECTORIES if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected a trajectories.jsonl or the folder of a run")
-    with path.open(encoding="utf-8") as lines:
+        runs = ", ".join(sorted(str(run.parent) for run in path.parent.glob(f"*/{TRAJECTORIES}")))
+        hint = f", such as {runs}" if runs else ""
+        raise ValueError(f"{path}: no such file; expected a trajectories.jsonl or the folder of a run{hint}")
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 yield trajectory_from_row(json.loads(line))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(f"{path}, line {number}: not a trajectory of this version ({error!r})") from error
 
 

@@ -133,4 +133,8 @@ def differences(recorded: Trajectory, replayed: Trajectory) -> list[str]:
             found.append(f"step {number}: reward {old.reward} recorded, {new.reward} replayed")
     if recorded.exam != replayed.exam:
         found.append(f"exam: score {recorded.score} recorded, {replayed.score} replayed")
+    if recorded.terms != replayed.terms or abs(recorded.episode_reward - replayed.episode_reward) > 1e-9:
+        found.append(f"episode reward {recorded.episode_reward} recorded, {replayed.episode_reward} replayed")
+    if recorded.stream_tokens != replayed.stream_tokens:
+        found.append(f"stream of {recorded.stream_tokens} tokens recorded, {replayed.stream_tokens} replayed")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from memgym.rollout import Trajectory, TrajectoryStep
 from memgym.tasks.episode import Episode
 
 _SIGNS = {"insert": "+", "update": "~", "delete": "-", "search": "?", "noop": ".", "invalid": "!"}
+
+# Half a surrogate pair, which no terminal takes, and control characters, which it would obey.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Entry id -> store and text, followed through the operations, to say what an update or a delete did away with.
 _Texts = dict[int, tuple[str, str]]
@@ -31,8 +35,7 @@ def show_trajectory(trajectory: Trajectory, episode: Episode) -> str:
     terms = ", ".join(f"{name} {value:.3f}" for name, value in trajectory.terms.items())
     lines += ["", f"score {trajectory.score:.3f}, return {trajectory.reward:.3f} ({terms})"]
     lines.append(f"memory {trajectory.memory_tokens} of {trajectory.stream_tokens} tokens")
-    # A model may write half a surrogate pair, which no terminal takes.
-    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+    return _UNPRINTABLE.sub(lambda match: ascii(match.group())[1:-1], "\n".join(lines))
 
 
 def _step_lines(step: TrajectoryStep, episode: Episode, texts: _Texts) -> list[str]:

@@ -1,7 +1,9 @@
 """The memgym command from end to end: what it prints, what it leaves, how it fails."""
 
+import functools
 import hashlib
 import json
+import operator
 import shutil
 import subprocess
 import sys
@@ -65,6 +67,7 @@ def test_envs_lists_every_environment_with_what_it_is(capsys):
     status, out, _ = memgym(capsys, "envs")
     assert status == 0
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert len({line.index(text) for line, text in zip(out.splitlines(), lines.values(), strict=True)}) == 1, "columns"
     assert lines["memgym/Dialogue-v0"] == "Remember what two invented people told each other."
     assert {"memgym/LoCoMo-v0", "memgym/Custom-v0"} <= set(lines)
 
@@ -113,6 +116,14 @@ def test_a_rollout_leaves_trajectories_and_a_manifest_that_says_how(capsys, tmp_
     assert manifest.extra == {"policy": "memgym.policies:RandomActions", "policy_kwargs": {"seed": 7}}
 
 
+def test_an_environment_goes_by_the_name_that_gymnasium_takes(capsys, tmp_path):
+    for folder, env_id in (("a", "memgym/Dialogue-v0"), ("b", "memgym:memgym/Dialogue-v0")):
+        arguments = ["--env", env_id, "--env-kwargs", DIALOGUE, "--episodes", "1", "--output", tmp_path / folder]
+        assert memgym(capsys, "rollout", *arguments)[0] == 0
+        assert memgym(capsys, "replay", tmp_path / folder)[0] == 0
+    assert (tmp_path / "a" / TRAJECTORIES).read_bytes() == (tmp_path / "b" / TRAJECTORIES).read_bytes()
+
+
 def test_a_finite_task_is_run_whole_and_the_digest_of_its_file_is_kept(recorded, story_file):
     assert [trajectory.episode_id for trajectory in read_trajectories(recorded)] == ["a", "b", "c"]
     arguments = {"path": str(story_file), "split": None}
@@ -133,6 +144,7 @@ def test_a_manifest_says_the_whole_protocol(recorded):
         "retrieve": 20,
         "retrieval": "bm25",
         "encoder": None,
+        "neighbours": 0,
         "context_tokens": 2000,
         "exam_context": "memory",
         "shown": 1_048_576,  # the policy's own
@@ -195,6 +207,7 @@ def test_a_second_rollout_replaces_the_first(capsys, tmp_path):
     [
         (["--env", "memgym/Nowhere-v0"], "Nowhere"),
         (["--env", "CartPole-v1"], "CartPole-v1 is not a memory environment"),
+        (["--env", "no_such_package:Some-v0"], "no_such_package:Some-v0: "),
         (["--env-kwargs", "{bugdet: 5}"], "memgym/Dialogue-v0: EnvConfig.__init__() got an unexpected keyword"),
         (["--env-kwargs", "{budget: lots}"], "budget total='lots': expected a non-negative int"),
         (["--env-kwargs", "{shown: few}"], "shown='few': expected a whole number"),
@@ -213,6 +226,12 @@ def test_a_second_rollout_replaces_the_first(capsys, tmp_path):
         (["--policy", ""], "--policy '': expected MODULE:CLASS"),
         (["--policy", "tests.scripted:FakePolicy"],
          "--policy tests.scripted:FakePolicy needs backbone, codec: give it with --policy-kwargs"),
+        (["--policy", "os:getcwd"],
+         "--policy os:getcwd: expected MODULE:CLASS of a policy (it has no name, env_overrides, act)"),
+        (["--policy", "builtins:int"], "--policy builtins:int: expected MODULE:CLASS of a policy (no signature"),
+        (["--policy-kwargs", "{seed: 1.5}"], "seed=1.5: expected a whole number of at least 0"),
+        (["--policy-kwargs", "{seed: -1}"], "seed=-1: expected a whole number of at least 0"),
+        (["--env-kwargs", "{task_seed: first}"], "task_seed='first': expected a whole number"),
         (["--policy-kwargs", "{wings: 2}"], "expected MODULE:CLASS of a policy (RandomActions"),
     ],
 )  # fmt: skip
@@ -256,6 +275,29 @@ def test_what_was_recorded_replays_exactly_whatever_the_policy_asked_of_the_envi
 def test_random_play_replays_exactly(capsys, tmp_path):
     memgym(capsys, "rollout", "--env-kwargs", DIALOGUE, "--episodes", 4, "--output", tmp_path)
     assert memgym(capsys, "replay", tmp_path)[:2] == (0, "4 episodes replayed, 0 differences\n")
+
+
+ENCODER = """
+class Letters:
+    name, dimension = "letters", 26
+
+    def encode(self, texts):
+        return [[float(text.lower().count(chr(97 + i))) for i in range(26)] for text in texts]
+"""
+
+
+def test_an_encoder_in_the_folder_of_the_command_is_found_by_every_command(tmp_path):
+    (tmp_path / "my_encoder.py").write_text(ENCODER)
+    kwargs = DIALOGUE.replace("{budget", "{encoder: my_encoder:Letters, budget")
+    code = "import sys; from memgym.cli import main; sys.exit(main(sys.argv[1:]))"
+    for arguments in (["rollout", "--env-kwargs", kwargs, "--episodes", "1", "--output", "run"], ["replay", "run"]):
+        # Under -P the folder is not on the path, as for an installed command.
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, *arguments],
+            cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "1 episodes replayed, 0 differences\n"
 
 
 @pytest.fixture
@@ -305,14 +347,26 @@ def test_a_record_without_an_episode_is_an_error(capsys, recorded, command):
     assert failing(capsys, command, recorded) == f"{recorded}: holds no trajectories, expected at least one"
 
 
-def test_a_score_that_was_touched_up_is_found(capsys, recorded):
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["exam", "score"], 0.123, "b: exam: score 0.123 recorded, "),
+        (["terms", "correctness"], 0.123, "b: episode reward "),
+        (["episode_reward"], 0.123, "b: episode reward 0.123 recorded, "),
+        (["stream_tokens"], 9, "b: stream of 9 tokens recorded, 46 replayed"),
+        (["steps", 1, "reward"], 0.123, "b: step 1: reward 0.123 recorded, "),
+        (["steps", 1, "tokens", "total"], 9, "b: step 1: operations did something else"),
+    ],
+)
+def test_a_figure_that_was_touched_up_is_found(capsys, recorded, place, value, message):
     path = recorded / TRAJECTORIES
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    rows[1]["exam"]["score"] = 0.123
+    *outer, name = place
+    functools.reduce(operator.getitem, outer, rows[1])[name] = value
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     status, out, _ = memgym(capsys, "replay", recorded)
     assert status == 1
-    assert out.splitlines()[0].startswith("b: exam: score 0.123 recorded, ")
+    assert out.splitlines()[0].startswith(message)
     assert out.splitlines()[-1] == "3 episodes replayed, 1 differences"
 
 

@@ -137,6 +137,18 @@ def test_an_operation_of_another_version_is_named(tmp_path, trajectories):
         list(read_trajectories(path))
 
 
+def test_the_folder_of_several_runs_names_them(tmp_path, trajectories):
+    folder = written(tmp_path, trajectories[:1])
+    with pytest.raises(ValueError, match=f"or the folder of a run, such as {folder}$"):
+        list(read_trajectories(tmp_path))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / TRAJECTORIES).write_bytes(b"\x7fELF\xd0\xff\n")
+    with pytest.raises(ValueError, match=r"trajectories\.jsonl, line 1: not a trajectory of this version"):
+        list(read_trajectories(tmp_path))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no such file; expected a trajectories\.jsonl or the folder of a run"):
         list(read_trajectories(tmp_path))

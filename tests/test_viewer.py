@@ -86,7 +86,9 @@ def test_the_page_tells_what_was_read_done_changed_and_asked():
 
 def test_the_page_can_be_printed_whatever_a_model_wrote():
     vector = make_vector(tea_story(days=1))
-    (trajectory,) = rollout(vector, Scripted([fact("half \ud83d"), Operation("shout", "attic", "\ud83d")]), [0])
+    written = [fact("half \ud83d"), Operation("shout", "attic", "\ud83d"), fact("bell \x07\tand \x1b[2J")]
+    (trajectory,) = rollout(vector, Scripted(written), [0])
     page = show_trajectory(trajectory, tea_story(days=1))
     assert page.encode("utf-8")
     assert "! shout attic: \\ud83d  [failed: unknown operation 'shout']" in page
+    assert "+ insert semantic #1: bell \\x07 and \\x1b[2J" in page

@@ -52,6 +52,8 @@ class DialogueEnv(MemoryEnv):
         """Create the environment; the class docstring lists the arguments."""
         if split not in SPLITS:
             raise ValueError(f"split={split!r}: expected one of {', '.join(SPLITS)}")
+        if not isinstance(task_seed, int) or isinstance(task_seed, bool):
+            raise ValueError(f"task_seed={task_seed!r}: expected a whole number")
         generator = DialogueGenerator(**_knobs({} if dialogue is None else dialogue))
         task = ProceduralTask(generator, task_seed, split, name="dialogue")
         super().__init__(task, render_mode=render_mode, **config)

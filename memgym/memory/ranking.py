@@ -73,7 +73,8 @@ class Ranking:
             self._in_store = {name: stores == name for name in ENTRY_STORES}
             self._ids = np.array([id_ for id_, _, _ in rows], dtype=np.int64)
             times = np.array([timestamp for _, _, timestamp in rows])
-            self._apart = [self._pairs(times, distance) for distance in range(1, self.neighbours + 1)]
+            reach = min(self.neighbours, len(rows))
+            self._apart = [self._pairs(times, distance) for distance in range(1, reach + 1)]
         return self._ids
 
     def _pairs(self, times: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:

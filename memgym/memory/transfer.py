@@ -34,9 +34,10 @@ def read_jsonl(path: str | PathLike[str]) -> tuple[list[Entry], list[JournalRow]
     """Entries and journal rows of an export.
 
     Raises:
-        ValueError: If the file is no export, or of a newer format; the message names the line.
+        ValueError: If the file is no export, of a newer format, or not whole; the message names the line if it can.
     """
-    entries: list[Entry] = []
+    entries: dict[int, Entry] = {}
+    told: dict[int, Entry] = {}  # the entries that the journal leaves behind
     journal: list[JournalRow] = []
     try:
         lines = Path(path).read_text(encoding="ascii").split("\n")
@@ -48,12 +49,24 @@ def read_jsonl(path: str | PathLike[str]) -> tuple[list[Entry], list[JournalRow]
         try:
             ((kind, fields),) = json.loads(line).items()
             if kind == "entry":
-                entries.append(entry_from_fields(fields))
+                entry = entry_from_fields(fields)
+                entries[entry.id] = entry
             else:
                 journal.append(journal_row_from_fields({"journal": fields}[kind]))
+                _follow(journal[-1], told)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path}, line {number}: expected an entry or a journal row, got {error!r}") from None
-    return entries, journal
+    if lines[-1] or entries != told:
+        raise ValueError(f"{path}: entries and journal disagree, so the export was cut off or edited; export it again")
+    return list(entries.values()), journal
+
+
+def _follow(row: JournalRow, entries: dict[int, Entry]) -> None:
+    """Do to the entries what a row of the journal says."""
+    if row.before is not None:
+        entries.pop(row.before.id, None)
+    if row.after is not None:
+        entries[row.after.id] = row.after
 
 
 def _check_header(header: object, path: str | PathLike[str]) -> None:

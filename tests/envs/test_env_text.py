@@ -146,11 +146,13 @@ def test_no_text_breaks_an_environment_and_no_failed_operation_changes_its_bank(
     """Random search with a fixed seed: 200 episodes per codec; ``make fuzz`` plays 10,000."""
     env = wrapped(codec, budget=30, max_operations=6)
     story = env.unwrapped.task.episode(0)
-    seen = set()
+    seen, played = set(), 0
 
     @FUZZ
     @given(st.lists(replies(codec), min_size=1, max_size=4))
     def play(texts):
+        nonlocal played
+        played += 1
         env.reset(seed=0)
         for operation in (fact("tea"), fact("red bicycle"), fact("two cats"), Operation("update", "core", "Ann")):
             env.unwrapped.bank.apply(operation)
@@ -178,4 +180,5 @@ def test_no_text_breaks_an_environment_and_no_failed_operation_changes_its_bank(
                 break
 
     play()
+    assert played >= EXAMPLES
     assert "parse" in seen and len(seen) > 3, "replies that do nothing prove nothing"

@@ -209,9 +209,27 @@ def test_what_is_no_export_is_refused(tmp_path, lines, message):
 def test_import_of_an_impossible_bank_is_refused(tmp_path):
     filled().export_jsonl(tmp_path / "bank.jsonl")
     lines = (tmp_path / "bank.jsonl").read_text().splitlines()
-    (tmp_path / "twice.jsonl").write_text("\n".join([*lines[:2], lines[1], ""]))
+    (tmp_path / "odd.jsonl").write_text("".join(line.replace('"id":1', '"id":"one"') + "\n" for line in lines))
     with pytest.raises(ValueError, match="no memory bank"):
-        MemoryBank.import_jsonl(tmp_path / "twice.jsonl")
+        MemoryBank.import_jsonl(tmp_path / "odd.jsonl")
+
+
+@pytest.mark.parametrize(("kept", "cut"), [(2, 0), (4, 0), (4, 9), (12, 1), (12, 9)])
+def test_an_export_that_is_not_whole_is_refused(tmp_path, kept, cut):
+    """Cut off at the end of a line, before its line break, or within it."""
+    filled().export_jsonl(tmp_path / "bank.jsonl")
+    whole = "".join((tmp_path / "bank.jsonl").read_text().splitlines(keepends=True)[:kept])
+    (tmp_path / "bank.jsonl").write_text(whole[: len(whole) - cut])
+    with pytest.raises(ValueError, match="entries and journal disagree"):
+        MemoryBank.import_jsonl(tmp_path / "bank.jsonl")
+
+
+def test_an_export_that_was_edited_is_refused(tmp_path):
+    filled().export_jsonl(tmp_path / "bank.jsonl")
+    header, first, *rest = (tmp_path / "bank.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "bank.jsonl").write_text("".join([header, first.replace("coffee", "tea"), *rest]))
+    with pytest.raises(ValueError, match="entries and journal disagree"):
+        MemoryBank.import_jsonl(tmp_path / "bank.jsonl")
 
 
 def test_import_needs_an_empty_bank(tmp_path):

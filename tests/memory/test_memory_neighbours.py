@@ -45,6 +45,11 @@ def test_words_do_not_count_across_stores_or_times():
     assert scores(bank, "fun").keys() == {7}
 
 
+def test_any_number_will_do():
+    assert scores(filled(10**12), "pet") == scores(filled(5), "pet")
+    assert MemoryBank(neighbours=10**12).search("pet") == []
+
+
 def test_neighbours_are_those_that_are_left():
     bank = filled(1)
     bank.delete("episodic", entry_id=2)

@@ -1,5 +1,6 @@
 """Procedural dialogues: the grammar, its variety, and text that reads like text."""
 
+import math
 import re
 from collections import Counter
 from random import Random
@@ -8,7 +9,7 @@ import pytest
 
 from memgym.tasks.procedural import TOPICS, DialogueGenerator
 from memgym.tasks.procedural.catalog import ATTRIBUTES, RELATIONS, SLOTS
-from memgym.tasks.procedural.grammar import compile_pattern, count_forms, expand, pick, shuffled
+from memgym.tasks.procedural.grammar import Node, compile_pattern, expand, pick, shuffled
 from memgym.tasks.procedural.subjects import third_person, with_article
 
 
@@ -17,6 +18,15 @@ def sample(request):
     """About 20,000 turns in one of the two styles."""
     generator = DialogueGenerator(verbosity=request.param)
     return request.param, [generator.dialogue(0, index) for index in range(420)]
+
+
+def count_forms(pattern: str) -> int:
+    """Number of ways to expand a pattern."""
+
+    def count(node: Node) -> int:
+        return math.prod(sum(map(count, part)) for part in node if not isinstance(part, str))
+
+    return count(compile_pattern(pattern))
 
 
 def masked_turns(dialogues):

@@ -36,7 +36,8 @@ class DialogueConfig:
     Attributes:
         chunks: sessions of an episode; each is one chunk with its own date.
         turns_per_chunk: turns of one session, alternating between the two speakers.
-        questions: questions asked after the last chunk. An episode too small to support that many has fewer.
+        questions: questions asked after the last chunk. An episode too small to support that many is filled up with
+            unanswerable ones, which an empty memory answers; without that category it has fewer.
         noise: share of all turns that are chit-chat and deserve no memory, in [0, 1).
         update_rate: share of the fact turns that give a slot told earlier its new value (a new job, a move).
         contradiction_rate: share of the fact turns that correct or withdraw an earlier statement.

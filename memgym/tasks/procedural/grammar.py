@@ -48,11 +48,6 @@ def expand(rng: Random, pattern: str) -> str:
     return _expand(compile_pattern(pattern), rng.random)
 
 
-def count_forms(pattern: str) -> int:
-    """Number of ways to expand a pattern."""
-    return _count(compile_pattern(pattern))
-
-
 def _parse(pattern: str, start: int, *, nested: bool) -> tuple[Node, int]:
     parts: list[str | tuple[Node, ...]] = []
     text_from = at = start
@@ -88,11 +83,3 @@ def _expand(node: Node, random: Callable[[], float]) -> str:
     for part in node:
         text += part if isinstance(part, str) else _expand(part[int(random() * len(part))], random)
     return text
-
-
-def _count(node: Node) -> int:
-    total = 1
-    for part in node:
-        if not isinstance(part, str):
-            total *= sum(_count(alternative) for alternative in part)
-    return total
