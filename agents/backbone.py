@@ -70,7 +70,7 @@ DEFAULT_LORA = LoraSettings()
 def load_backbone(
     name: str = "smollm2", *, dtype: str = "auto", device: str | torch.device | None = None, seed: int = 0
 ) -> Backbone:
-    """Load a model and its tokenizer by name, in eval mode.
+    """Load a model and its tokenizer by name, in eval mode; a folder's Engram, frozen, with them.
 
     Args:
         name: "smollm2" (the embedded default), "tiny-llama", "tiny-qwen2", "tiny-qwen3" (random weights, for tests),
@@ -81,7 +81,7 @@ def load_backbone(
         seed: Of the random weights of a tiny model.
 
     Raises:
-        ValueError: Unknown dtype.
+        ValueError: Unknown dtype, or an Engram that was made for another tokenizer lies beside the model.
         OSError: The model is neither installed, nor a folder, nor in the hub's cache or reachable on the hub.
     """
     place = torch.device(device) if device is not None else default_device()
@@ -90,6 +90,9 @@ def load_backbone(
     else:
         model, tokenizer = _load_pretrained(name, _resolve_dtype(dtype, _fast_dtype(place)))
     torch.nn.Module.to(model, place)
+    if engram.has_engram(name):  # beside the weights, which load without it
+        engram.load_engram(model, tokenizer, name)
+        engram.set_trainable(model, False)
     return Backbone(model.eval(), tokenizer, name)
 
 
@@ -207,7 +210,7 @@ def add_adapter(backbone: Backbone, name: str, settings: LoraSettings = DEFAULT_
         seed: Of the initial weights. The global random state is left as it was.
 
     Raises:
-        ValueError: The name is taken.
+        ValueError: The name is taken, or torch cannot take it.
     """
     _check_new(backbone, name)
     config = lora_config(backbone.model, settings)
@@ -232,7 +235,7 @@ def load_adapter(backbone: Backbone, path: str | Path, name: str, *, trainable: 
         trainable: Whether its weights get gradients.
 
     Raises:
-        ValueError: The name is taken, or the folder holds no adapter.
+        ValueError: The name is taken, torch cannot take it, or the folder holds no adapter.
     """
     _check_new(backbone, name)
     if not (Path(path) / "adapter_config.json").is_file():
@@ -266,16 +269,24 @@ def _load_engram_of(backbone: Backbone, folder: Path, name: str) -> None:
         )
 
 
-def save_adapter(backbone: Backbone, name: str, path: str | Path) -> None:
+def save_adapter(
+    backbone: Backbone, name: str, path: str | Path, weights: Mapping[str, torch.Tensor] | None = None
+) -> None:
     """Write one adapter to ``path`` in PEFT's format, without the sub-folder PEFT makes for names but "default".
 
     The model's Engram goes beside it, if the adapter uses it, and what it was trained as, if that is known.
+
+    Args:
+        backbone: With that adapter.
+        name: Of the adapter.
+        path: A folder, made if there is none.
+        weights: All of the model's by name, where the model itself holds but a part; None takes the model's.
     """
     model = _require(backbone, name)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    save_file({key: tensor.contiguous().cpu() for key, tensor in weights.items()}, folder / "adapter_model.safetensors")
+    own = get_peft_model_state_dict(model, weights, adapter_name=name, save_embedding_layers=False)
+    save_file({key: tensor.contiguous().cpu() for key, tensor in own.items()}, folder / "adapter_model.safetensors")
     config = copy.copy(model.peft_config[name])
     config.base_model_name_or_path = HUB_ID if backbone.name == "smollm2" else backbone.name  # not this user's cache
     config.inference_mode = True
@@ -343,6 +354,13 @@ def _gradient_flags_kept(model: PeftModel) -> Iterator[None]:
 def _check_new(backbone: Backbone, name: str) -> None:
     if name in backbone.adapters:
         raise ValueError(f"adapter {name!r} exists already in backbone {backbone.name!r}: choose another name")
+    if not name or "." in name:
+        raise ValueError(f"adapter name {name!r}: expected one character at least, and no dot, which torch forbids")
+    if hasattr(torch.nn.ModuleDict(), name):
+        # PEFT keeps the weights of all adapters in ModuleDicts, which refuse names that are their own.
+        raise ValueError(
+            f"adapter name {name!r} is an attribute of torch.nn.ModuleDict: choose another one, such as memory_{name}"
+        )
 
 
 def _require(backbone: Backbone, name: str) -> PeftModel:

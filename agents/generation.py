@@ -168,16 +168,18 @@ def _adapters_in_model_dtype(model: PreTrainedModel | PeftModel) -> Iterator[Non
     prefill on a CPU half as slow again (1.48x; 1.10x within this block). On the CPU only: elsewhere the weights may
     be sharded, and a swap under the sharding engine's feet is not ours to make.
     """
-    adapted = [parameter for name, parameter in model.named_parameters() if "lora_" in name]
+    adapted = [name for name, _ in model.named_parameters() if "lora_" in name]
     if model.device.type != "cpu" or not adapted:
         yield
         return
     dtype = next(parameter for name, parameter in model.named_parameters() if "lora_" not in name).dtype
-    kept = [parameter.data for parameter in adapted]
-    for parameter in adapted:
-        parameter.data = parameter.data.to(dtype)
+    places = [(model.get_submodule(name.rpartition(".")[0])._parameters, name.rpartition(".")[2]) for name in adapted]
+    kept = [parameters[key] for parameters, key in places]
+    # Other objects, not other data: with its dtype a parameter loses the hooks by which processes average gradients.
+    for (parameters, key), parameter in zip(places, kept, strict=True):
+        parameters[key] = torch.nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
     try:
         yield
     finally:
-        for parameter, data in zip(adapted, kept, strict=True):
-            parameter.data = data
+        for (parameters, key), parameter in zip(places, kept, strict=True):
+            parameters[key] = parameter

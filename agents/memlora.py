@@ -11,7 +11,7 @@ from agents.generation import call_seed, generate_with
 from agents.prompts import extract as extract_prompt
 from agents.prompts import update as update_prompt
 from agents.prompts.chat import chat_ids
-from agents.trained_as import options_of
+from agents.trained_as import Record, options_of
 
 OPERATIONS = ("extract", "update", "answer")
 """The operations that have an adapter; the last one is an ``agents.answerer.AnswerAgent``'s."""
@@ -68,6 +68,11 @@ class MemLoRA(FactPipeline):
         self.max_new_tokens = max_new_tokens
         self.temperature = temperature
         self.reseed(seed)
+
+    @property
+    def record(self) -> Record:
+        """What an adapter is that is trained to extract as this agent does."""
+        return {"role": "extract", "style": self.styles["extract"]}
 
     def reseed(self, seed: int) -> None:
         """Start the sequence of sampling seeds anew."""

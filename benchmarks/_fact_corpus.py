@@ -80,7 +80,8 @@ NAMES: dict[str, Callable[[Random], str]] = {"composed": _composed, "personas": 
 
 def everyday_prompts(count: int, *, split: str, seed: int) -> list[str]:
     """Turns of generated dialogues, all different."""
-    generator, found, index = DialogueGenerator(chunks=10), {}, 0
+    generator, index = DialogueGenerator(chunks=10), 0
+    found: dict[str, None] = {}
     while len(found) < count:
         found |= dict.fromkeys(turn.text for turn in generator.episode(seed, index, split).turns)
         index += 1

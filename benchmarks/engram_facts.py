@@ -1,6 +1,7 @@
 """Facts written into the tables of an Engram: how many are recalled, and what happens to everything else.
 
     python -m benchmarks.engram_facts --facts 100 1000 --json facts.json
+    python -m benchmarks.engram_facts --facts 100 --rows 20000 200000 --spare 2000
     python -m benchmarks.engram_facts --backbone tiny-llama --facts 5 --prompts 5 --steps 20
 
 For each number of facts, size of the tables and way of writing: recall by greedy decoding, in the words written, after
@@ -56,9 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
     parser.add_argument("--names", default="composed", choices=sorted(NAMES), help="whom the facts are about")
     parser.add_argument("--contexts", type=int, default=0, help="turns of talk to write each fact behind (%(default)s)")
+    parser.add_argument("--spare", type=int, default=0, help="turns of other talk whose rows are left (%(default)s)")
+    parser.add_argument("--orders", type=int, nargs="+", default=None, help="n-grams written (default: the longest)")
     parser.add_argument("--prompts", type=int, default=100, help="unrelated prompts (%(default)s)")
     parser.add_argument("--steps", type=int, default=100, help="most steps of the optimiser (%(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=0.1)
+    parser.add_argument("--learning-rate", type=float, default=1.0)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the figures here")
@@ -89,15 +92,16 @@ def _measure_one(
     model, tokenizer = backbone.model, backbone.tokenizer
     facts = [claim.fact for claim in known]
     tables = {index: layer.table.weight.detach().clone() for index, layer in engram_layers(model).items()}
+    talk = everyday_prompts(options.contexts + options.spare, split="validation", seed=options.seed)
     before = recall(model, tokenizer, facts)
     seconds, edit = timed(
         lambda: write_facts(
             model,
             tokenizer,
             facts,
-            contexts=[
-                f"{talk}\n" for talk in everyday_prompts(options.contexts, split="validation", seed=options.seed)
-            ],
+            contexts=[f"{turn}\n" for turn in talk[: options.contexts]],
+            spare=talk[options.contexts :],
+            orders=options.orders,
             steps=options.steps,
             learning_rate=options.learning_rate,
             batch_size=options.batch_size,

@@ -22,14 +22,23 @@ from typing import Any
 
 from benchmarks._timing import timed
 from memgym.exam.retrieval_metrics import evidence_recall
-from memgym.memory import RETRIEVALS, UNLIMITED, Encoder, Entry, MemoryBank, Retrieval
-from memgym.tasks.episode import Episode, Question
+from memgym.memory import UNLIMITED, Encoder, Entry, MemoryBank, Retrieval
+from memgym.tasks.episode import Episode, Question, Turn
 from memgym.tasks.locomo import LOCOMO_CATEGORIES, LoCoMo
 
 # Recall by results looked at, of BM25 over turns: \w+ lower-cased, Porter stems, k1 1.5, b .75,
 # idf ln(1 + (N - n + .5) / (n + .5)).
 REFERENCE = {1: 0.2740, 5: 0.4904, 10: 0.5690, 25: 0.6765, 50: 0.7444}
 REFERENCE_AT_10 = {"1": 0.266, "2": 0.661, "3": 0.237, "4": 0.632, "5": 0.645}
+
+# Ways to search: the bank's retrieval, and the entries on either side in which BM25 counts a word as well.
+METHODS: dict[str, tuple[Retrieval, int]] = {
+    "bm25": ("bm25", 0),
+    "bm25, neighbours": ("bm25", 2),
+    "dense": ("dense", 0),
+    "hybrid": ("hybrid", 0),
+    "hybrid, neighbours": ("hybrid", 2),
+}
 
 COSTS = {
     "index_s": "storing and indexing all turns, s",
@@ -67,23 +76,25 @@ class Measured:
 def store_turns(bank: MemoryBank, episode: Episode) -> None:
     """One episodic entry per turn: ``speaker said, "text"`` (the text holds the picture's caption)."""
     # A bank refuses exact duplicates, so turns with the same words share an entry.
-    sources: dict[str, list[str]] = defaultdict(list)
+    turns: dict[str, list[Turn]] = defaultdict(list)
     for turn in episode.turns:
-        sources[f'{turn.speaker} said, "{turn.text}"'].append(turn.id)
-    for document, turn_ids in sources.items():
-        result = bank.insert("episodic", document, sources=turn_ids)
+        turns[f'{turn.speaker} said, "{turn.text}"'].append(turn)
+    for document, same in turns.items():
+        ids = [turn.id for turn in same]
+        result = bank.insert("episodic", document, sources=ids, timestamp=same[0].timestamp)
         if not result.ok:
-            raise RuntimeError(f"{episode.id} {turn_ids}: the bank refused a turn: {result.reason}")
+            raise RuntimeError(f"{episode.id} {ids}: the bank refused a turn: {result.reason}")
     bank.prepare([])  # the vectors, where there are any
 
 
-def measure(task: LoCoMo, encoder: Encoder | None = None) -> dict[Retrieval, Measured]:
+def measure(task: LoCoMo, encoder: Encoder | None = None) -> dict[str, Measured]:
     """Evidence recall and costs of every way to search that there is with this encoder."""
-    measured = {retrieval: Measured() for retrieval in RETRIEVALS if encoder is not None or retrieval == "bm25"}
+    measured = {name: Measured() for name, (kind, _) in METHODS.items() if encoder is not None or kind == "bm25"}
     for episode in task:
         stored = b""
-        for retrieval, figures in measured.items():
-            with MemoryBank(budget=UNLIMITED, encoder=encoder, retrieval=retrieval) as bank:
+        for name, figures in measured.items():
+            retrieval, neighbours = METHODS[name]
+            with MemoryBank(budget=UNLIMITED, encoder=encoder, retrieval=retrieval, neighbours=neighbours) as bank:
                 if retrieval == "hybrid":
                     bank.restore(stored)  # with the vectors that the dense bank has, which cost the same
                     figures.index_s = measured["dense"].index_s
@@ -111,7 +122,7 @@ def _recall(found: Sequence[Entry], question: Question) -> float | None:
     return evidence_recall((id_ for entry in found for id_ in entry.sources), question.evidence)
 
 
-def tables(measured: dict[Retrieval, Measured], summaries: dict[Retrieval, dict[str, Any]]) -> str:
+def tables(measured: dict[str, Measured], summaries: dict[str, dict[str, Any]]) -> str:
     """The figures as three Markdown tables, recall next to the reference."""
     columns = list(summaries.values())
     lines = _head("recall", *summaries, "reference BM25")
@@ -157,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     measured = measure(task, encoder)
-    summaries = {retrieval: figures.summary() for retrieval, figures in measured.items()}
+    summaries = {name: figures.summary() for name, figures in measured.items()}
     count = sum(map(len, measured["bm25"].recalls[10].values()))
     note = "" if task.verified else " (not the published file: the reference does not apply)"
     print(f"LoCoMo-10, evidence recall over raw turns, {count} questions with evidence{note}\n")

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 DRAWS = 10_000
 EXACT_UNITS = 12  # up to 2**12 sign patterns are enumerated instead of sampled
+_BLOCK = 1 << 18  # numbers drawn at once: a (draws, C) table would be large for many units
 _TOLERANCE = 1e-12  # sums of the same numbers in another order must still compare equal
 
 
@@ -104,9 +105,10 @@ def cluster_bootstrap_ci(
     sums, counts = _cluster_totals(_vector(values, "values"), clusters)
     generator = np.random.default_rng(seed)
     samples = np.empty(draws)
-    for draw in range(draws):  # one (C,) row at a time: a (draws, C) table would be large for many units
-        picked = generator.integers(sums.size, size=sums.size)
-        samples[draw] = sums[picked].sum() / counts[picked].sum()
+    rows = max(1, _BLOCK // sums.size)
+    for start in range(0, draws, rows):
+        picked = generator.integers(sums.size, size=(min(rows, draws - start), sums.size))  # (R, C)
+        samples[start : start + rows] = sums[picked].sum(axis=1) / counts[picked].sum(axis=1)
     return _percentiles(samples, float(sums.sum() / counts.sum()), level)
 
 
@@ -192,6 +194,31 @@ def paired_permutation(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: 
         signs = 1 - 2 * generator.integers(2, size=difference.size)
         extreme += abs(signs @ difference) >= observed
     return float((extreme + 1) / (draws + 1))
+
+
+class PairedTest(NamedTuple):
+    """Two systems on the same questions, which share conversations or sessions."""
+
+    difference: Interval  # mean over questions of a - b; whole clusters are resampled
+    p_questions: float  # permutation test over questions, as if they were independent
+    p_clusters: float  # over clusters, which are; with C of them no less than 2 / 2**C
+
+
+def paired_test(a: ArrayLike, b: ArrayLike, clusters: Sequence[Hashable]) -> PairedTest:
+    """The paired difference of two systems by :func:`paired_bootstrap_ci` and :func:`paired_permutation`.
+
+    Args:
+        a: scores of the first system, one per question, shape (N,).
+        b: scores of the second system on the same questions, shape (N,).
+        clusters: the conversation or session of each question, length N.
+
+    Raises:
+        ValueError: as :func:`paired_bootstrap_ci`.
+    """
+    difference = paired_bootstrap_ci(a, b, clusters)
+    # Sums, not means: a long conversation weighs as much as it does in the mean over questions.
+    totals = [_cluster_totals(_vector(values, "scores"), clusters)[0] for values in (a, b)]
+    return PairedTest(difference, paired_permutation(a, b), paired_permutation(*totals))
 
 
 # --- many comparisons ---

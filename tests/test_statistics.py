@@ -95,6 +95,22 @@ def test_paired_bootstrap_resamples_clusters_when_given():
     assert interval == (0.5, 0.0, 1.0)
 
 
+def test_a_paired_test_over_clusters_weighs_them_by_their_questions():
+    a, clusters = [1, 1, 1, 0, 0], ["x", "x", "x", "y", "z"]
+    test = stats.paired_test(a, [0, 0, 0, 1, 0], clusters)
+    assert test.difference == stats.paired_bootstrap_ci(a, [0, 0, 0, 1, 0], clusters)
+    assert test.difference.estimate == pytest.approx(0.4)
+    assert test.p_questions == 20 / 32  # |s1 + s2 + s3 - s4| >= 2: 10 of 16 patterns, the equal pair either way
+    assert test.p_clusters == 1.0  # |3 s1 - s2| >= 2 always
+
+
+def test_resampling_in_blocks_draws_what_one_row_at_a_time_would():
+    values, generator = np.random.default_rng(2).random(3000), np.random.default_rng(0)
+    means = [values[generator.integers(values.size, size=values.size)].mean() for _ in range(200)]
+    interval = stats.bootstrap_ci(values, draws=200)
+    assert (interval.low, interval.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12)
+
+
 @pytest.mark.parametrize(("values", "mean"), [([], 0.0), ([0.25, 0.75], 0.5), ([True, False, True, True], 0.75)])
 def test_a_mean_of_nothing_is_zero(values, mean):
     assert stats.mean_or_zero(values) == mean

@@ -83,8 +83,7 @@ class Cleaner:
             question: With the gold answers.
             prediction: The teacher's answer; None from a teacher that gives the gold ones.
         """
-        golds = [_scored_part(gold, question.metric) for gold in question.answers]
-        golds = golds if question.answerable else [ABSTENTION]
+        golds = gold_answers(question)
         completion = golds[0]
         if prediction is not None and max(squad_f1_score(prediction, gold) for gold in golds) >= MIN_F1:
             completion = prediction.strip()
@@ -136,6 +135,10 @@ def _shortest(change: Change, fact: str) -> Change:
     return Change("UPDATE", change.number) if change.kind == "UPDATE" and change.text == fact else change
 
 
-def _scored_part(gold: str, metric: str) -> str:
-    """The part of a gold answer that is scored: LoCoMo's category 3 explains itself after a semicolon."""
-    return gold.split(";")[0].strip() if metric == "locomo_3" else gold
+def gold_answers(question: Question) -> tuple[str, ...]:
+    """What a right answer says; LoCoMo's category 3 explains itself after a semicolon, which is not scored."""
+    if not question.answerable:
+        return (ABSTENTION,)
+    if question.metric != "locomo_3":
+        return question.answers
+    return tuple(gold.split(";")[0].strip() for gold in question.answers)

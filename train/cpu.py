@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from accelerate import PartialState
@@ -10,11 +11,14 @@ from trl.trainer import utils as trl_utils
 
 from memgym.records import usable_processors
 
+PATIENCE = timedelta(hours=2)  # that processes wait for each other; one may grade held-out episodes meanwhile
+
 
 def prepare_device() -> None:
     """Apply the measures of this file, if training runs on a CPU."""
     # The first state made in a process decides: without cpu=True, two CPU processes would not know of each other.
-    if PartialState(cpu=not torch.accelerator.is_available()).device.type == "cpu":
+    state = PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+    if state.device.type == "cpu":
         use_all_cores()
         score_trained_positions_only()
 

@@ -168,7 +168,12 @@ def answer_worth(recipe: Recipe | AnswerReward) -> AnswerWorth:
     Raises:
         SystemExit: They pay nothing for the answers of an exam.
     """
-    terms = recipe.episode_terms if isinstance(recipe, Recipe) else {}  # one question, one turn: nothing to divide
+    if isinstance(recipe, AnswerReward):
+        raise SystemExit(
+            "error: credit.kind local_exams and evidence divide an exam among the turns before it, and in an answer "
+            "environment there is one turn, the answer: choose trajectory or same_turn"
+        )
+    terms = recipe.episode_terms
     weights = {name: terms[name][0] for name in ANSWER_TERMS if name in terms and terms[name][0]}
     if not weights:
         raise SystemExit(

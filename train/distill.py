@@ -36,9 +36,9 @@ from train.distilled import Sample, check_training_split, samples_path, write_sa
 from train.settings import EnvSettings, load_settings
 from train.setup import build_env
 from train.teacher_log import GoldReader, TeacherLog
-from train.teachers import RuleTeacher, annotated_facts, oracle_facts
+from train.teachers import RULE_TEACHERS, rule_teacher
 
-TEACHERS = ("oracle", "annotations", "model", "endpoint")
+TEACHERS = (*RULE_TEACHERS, "model", "endpoint")
 
 
 @dataclass
@@ -135,11 +135,9 @@ def make_teacher(settings: DistillSettings, task: Task) -> tuple[FactPipeline, R
         ValueError: There is no such teacher, or something it needs is not set.
         OSError: Its model or its data cannot be found.
     """
-    if settings.teacher == "oracle":
-        return RuleTeacher("oracle", task, oracle_facts(task), similar=settings.similar), GoldReader()
-    if settings.teacher == "annotations":
-        source = annotated_facts(task, settings.env.kwargs.get("path"))
-        return RuleTeacher("annotations", task, source, similar=settings.similar), GoldReader()
+    if settings.teacher in RULE_TEACHERS:
+        path = settings.env.kwargs.get("path")
+        return rule_teacher(settings.teacher, task, similar=settings.similar, path=path), GoldReader()
     if settings.teacher not in TEACHERS:
         raise ValueError(f"teacher {settings.teacher!r}: expected one of {', '.join(TEACHERS)}")
     if not settings.model:

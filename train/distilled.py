@@ -15,9 +15,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from agents.backbone import Backbone
 from agents.memlora import OPERATIONS
 from agents.prompts.chat import chat_ids
-from agents.trained_as import Record
+from agents.trained_as import Record, options_of
+from memgym.records import Manifest
 from train.examples import Example
 
 MAX_TOKENS = 2048  # of a prompt and its completion, in tokens of the student
@@ -115,6 +117,37 @@ def load_examples(
         dropped = len(examples) - len(kept)
         logger.warning("%s: left out %d of %d samples, over %d tokens", path, dropped, len(examples), max_tokens)
     return kept
+
+
+def distilled_examples(path: str | Path, backbone: Backbone) -> list[Example]:
+    """What the adapter "default" learns from a file, after recording what it is trained as.
+
+    Raises:
+        ValueError: See ``operation_of`` and ``load_examples``; the file has left the folder with the manifest of its
+            distillation; or the adapter has been trained for something else.
+    """
+    record = TRAINED_AS[operation_of(path)]
+    Manifest.read(Path(path).parent)
+    known = backbone.trained_as.get("default", {})
+    options = {name: value for name, value in record.items() if name != "role"}
+    options_of(known or None, record["role"], options, options)
+    backbone.trained_as["default"] = {**known, **record}
+    return load_examples(path, backbone.tokenizer)
+
+
+def operation_of(path: str | Path) -> str:
+    """The operation that the samples of a file are of.
+
+    Raises:
+        ValueError: See ``read_samples``; there are none, or they are of several operations.
+    """
+    operations = sorted({sample.operation for sample in read_samples(path)})
+    if len(operations) != 1:
+        raise ValueError(
+            f"{path}: samples of {' and '.join(operations) or 'no operation'}: expected one, as train.distill writes "
+            "them; one adapter learns one operation"
+        )
+    return operations[0]
 
 
 def _example(sample: Sample, tokenizer: PreTrainedTokenizerBase) -> Example:

@@ -1,7 +1,9 @@
-"""Train a Memory Manager with GRPO on the stock TRL trainer.
+"""Train a Memory Manager, or an Answer Agent where actions are replies, with GRPO on the stock TRL trainer.
 
     accelerate launch -m train.grpo --config train/configs/grpo.yaml
     accelerate launch --config_file train/accelerate/cpu2.yaml -m train.grpo --config train/configs/grpo.yaml
+    accelerate launch -m train.grpo --config train/configs/memory_r1_answer.yaml \
+        --config train/configs/memory_r1_answer_grpo.yaml
 
 Every optimiser step rolls ``group_size`` trajectories of ``episodes_per_step`` fresh episodes per process and trains
 ``turns_per_trajectory`` turns of each (train/rollouts.py). A stopped run goes on from its last checkpoint when it is
@@ -25,7 +27,6 @@ from transformers import PrinterCallback, ProgressCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from agents.backbone import Backbone
-from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from train.callbacks import AdapterRecord, HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
 from train.cpu import prepare_device
@@ -35,16 +36,18 @@ from train.engram import EngramCallback, plot_run, restore_engram
 from train.held_out import HeldOut
 from train.optimizer import TableGroups
 from train.rollouts import GridRollouts, grid_prompts, numbered_episodes
-from train.settings import (
-    AgentSettings,
-    BackboneSettings,
-    EnvSettings,
-    LoraShape,
-    check_fields,
-    check_run,
-    load_settings,
+from train.settings import BackboneSettings, EnvSettings, LoraShape, check_fields, check_run, load_settings
+from train.setup import (
+    PolicySettings,
+    build_policy,
+    one_line_errors,
+    save_policy,
+    starting_point,
+    trained_policy,
+    with_answerer,
+    write_manifest,
 )
-from train.setup import build_policy, one_line_errors, save_policy, starting_point, with_answerer, write_manifest
+from train.sharding import need_whole_model
 from train.shared_prefix import SharedPrefixGRPOTrainer
 
 
@@ -60,7 +63,7 @@ class GRPOSettings:
     env: EnvSettings = field(default_factory=EnvSettings)
     answerer: str | None = None
     """Folder of an Answer Agent's adapter on the same backbone, which then sits all exams; it is not trained."""
-    agent: AgentSettings = field(default_factory=AgentSettings)
+    agent: PolicySettings = field(default_factory=PolicySettings)
     max_steps: int = 200
     group_size: int = 8
     """G: trajectories per episode."""
@@ -95,6 +98,10 @@ class GRPOSettings:
         least = {"eval_episodes": 1, "eval_temperature": 0, "eval_every": 1, "micro_batch_size": 1}
         check_run(self, max_steps=1, group_size=2, episodes_per_step=1, turns_per_trajectory=1, **least)
         check_fields("grpo", self.grpo, GRPOConfig)
+        if self.grpo.get("use_vllm"):
+            raise ValueError(
+                "grpo.use_vllm: rollouts generate by themselves, so it would be loaded for nothing; docs/gpu.md"
+            )
         if self.agent.temperature == 0:
             raise ValueError("agent.temperature=0.0: GRPO learns from samples; expected more than 0")
 
@@ -128,20 +135,19 @@ def set_up(settings: GRPOSettings) -> tuple[Backbone, GRPOTrainer, HeldOut]:
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     if not isinstance(backbone.model, PeftModel):
         raise ValueError("GRPO trains a LoRA adapter; none was made")
-    manager = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
-    backbone.trained_as["default"] = manager.record
     examined = with_answerer(settings.env, settings.answerer, backbone)
     curriculum = Curriculum(examined, settings.curriculum, settings.episodes_per_step * settings.group_size)
     env = curriculum.env(settings.max_steps)
+    policy = trained_policy(backbone, settings.agent, env, settings.seed)
     rollouts = GridRollouts(
         curriculum,
-        manager,
+        policy,
         group_size=settings.group_size,
         slots=settings.turns_per_trajectory,
         seed=settings.seed,
         credit=Credit(settings.credit, settings.group_size, env.envs[0].recipe),
     )
-    held_out = HeldOut(examined, settings.eval_env, settings.eval_episodes, settings.eval_temperature, manager)
+    held_out = HeldOut(examined, settings.eval_env, settings.eval_episodes, settings.eval_temperature, policy)
     evaluation = HeldOutEvaluation(held_out, settings.eval_every)
     records = [EngramCallback(backbone), AdapterRecord(backbone), MetricsFile(settings.output_dir)]
     trainer_type = TableSharedPrefixGRPOTrainer if settings.share_prefixes else TableGRPOTrainer
@@ -154,12 +160,13 @@ def set_up(settings: GRPOSettings) -> tuple[Backbone, GRPOTrainer, HeldOut]:
         rollout_func=rollouts,
         callbacks=[*records, Watchdog(), evaluation],
     )
+    need_whole_model(trainer.accelerator, "train.grpo")
     for replaced in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(replaced)
     trainer.add_callback(RewardBar)
     evaluation.trainer = trainer
     if trainer.is_world_process_zero():
-        write_manifest(settings.output_dir, settings, env, "manager")
+        write_manifest(settings.output_dir, settings, env, policy.name)
     return backbone, trainer, held_out
 
 

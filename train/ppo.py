@@ -1,4 +1,4 @@
-"""Train a policy with PPO (arXiv 1707.06347): our own, as TRL has had none since 1.13.
+"""Train a Memory Manager or an Answer Agent with PPO (arXiv 1707.06347): our own, as TRL has had none since 1.13.
 
     accelerate launch -m train.ppo --config train/configs/ppo.yaml
     accelerate launch --config_file train/accelerate/cpu2.yaml -m train.ppo --config train/configs/ppo.yaml
@@ -31,7 +31,6 @@ from accelerate.utils import gather_object
 from transformers import Trainer, get_scheduler
 
 from agents.backbone import Backbone, active_adapter
-from agents.manager import MemoryManager
 from memgym.rollout import Trajectory, rollout
 from train.advantages import Discounts, explained_variance, gae, moments, whiten
 from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
@@ -46,8 +45,17 @@ from train.losses import clipped_policy_loss, clipped_value_loss, kl_estimate
 from train.optimizer import parameter_groups
 from train.reference import add_reference
 from train.rollouts import average, mean_turn_reward, numbered_episodes, sampling_seed, summarise
-from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, check_run, load_settings
-from train.setup import build_policy, one_line_errors, save_policy, starting_point, with_answerer, write_manifest
+from train.settings import BackboneSettings, EnvSettings, LoraShape, check_run, load_settings
+from train.setup import (
+    PolicySettings,
+    build_policy,
+    one_line_errors,
+    save_policy,
+    starting_point,
+    trained_policy,
+    with_answerer,
+    write_manifest,
+)
 from train.turns import Turn, collate, hand_out, micro_batches, minibatches, per_token, turns_of
 from train.value_head import ActorCritic
 
@@ -66,7 +74,7 @@ class PPOSettings:
     """Folder of an Answer Agent's adapter on the same backbone, which then sits all exams; it is not trained."""
     curriculum: list[dict[str, Any]] = field(default_factory=list)
     """Stages with ``until_step`` and changes to ``env.kwargs`` (train/curriculum.py)."""
-    agent: AgentSettings = field(default_factory=AgentSettings)
+    agent: PolicySettings = field(default_factory=PolicySettings)
     credit: CreditSettings = field(default_factory=CreditSettings)
     gae: Discounts = field(default_factory=Discounts)
     max_steps: int = 200
@@ -155,41 +163,37 @@ def set_up(settings: PPOSettings) -> tuple[Accelerator, PPO, Loop, HeldOut]:
     if accelerator.distributed_type in (DistributedType.DEEPSPEED, DistributedType.FSDP):
         raise SystemExit("error: train.ppo needs a whole model on each process: use a --config_file without sharding")
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
-    policy = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
-    backbone.trained_as["default"] = policy.record
-    ppo = PPO(settings, backbone, policy, accelerator)
-    held_out = HeldOut(ppo.env, settings.eval_env, settings.eval_episodes, settings.eval_temperature, policy)
+    ppo = PPO(settings, backbone, accelerator)
+    held_out = HeldOut(ppo.env, settings.eval_env, settings.eval_episodes, settings.eval_temperature, ppo.policy)
     evaluation = HeldOutEvaluation(held_out, settings.eval_every)
     callbacks = [EngramCallback(backbone), MetricsFile(settings.output_dir), Watchdog(), evaluation, RewardBar()]
     loop = Loop(arguments, callbacks, backbone.model)
     evaluation.trainer = cast(Trainer, loop)
     if accelerator.is_main_process:
-        write_manifest(settings.output_dir, settings, ppo.curriculum.env(settings.max_steps), policy.name)
+        write_manifest(settings.output_dir, settings, ppo.curriculum.env(settings.max_steps), ppo.policy.name)
     return accelerator, ppo, loop, held_out
 
 
 class PPO:
     """The algorithm. ``step`` reads top to bottom: collect, score, estimate, update."""
 
-    def __init__(self, settings: PPOSettings, backbone: Backbone, policy: Any, accelerator: Accelerator) -> None:
-        """Set up actor, critic, reference and optimiser.
+    def __init__(self, settings: PPOSettings, backbone: Backbone, accelerator: Accelerator) -> None:
+        """Set up policy, actor, critic, reference and optimiser.
 
         Args:
             settings: Of the run.
             backbone: With the adapter "default", which is trained.
-            policy: Acts with that adapter: ``act`` gives decisions that carry ``prompt_ids`` and ``completion_ids``,
-                ``reseed`` starts its sampling anew.
             accelerator: Of this process.
         """
         self.settings = settings
         self.backbone = backbone
-        self.policy = policy
         self.accelerator = accelerator
         running = settings.episodes_per_step * settings.group_size
         self.env = with_answerer(settings.env, settings.answerer, backbone)
         self.curriculum = Curriculum(self.env, settings.curriculum, running)
-        recipe = self.curriculum.env(settings.max_steps).envs[0].recipe
-        self.credit = Credit(settings.credit, settings.group_size, recipe)
+        env = self.curriculum.env(settings.max_steps)
+        self.policy = trained_policy(backbone, settings.agent, env, settings.seed)
+        self.credit = Credit(settings.credit, settings.group_size, env.envs[0].recipe)
         self.reference = add_reference(backbone, settings.backbone.adapter is not None) if settings.kl_coef else None
         self.model = ActorCritic(backbone.model, settings.agent.temperature)
         if accelerator.device.type != "cpu":
@@ -259,8 +263,9 @@ class PPO:
 
     def estimate(self, turns: list[list[Turn]]) -> dict[str, float]:
         """Advantages and returns of all tokens, one trajectory after the other."""
+        kl_cost = self.settings.kl_coef if self.settings.kl_in == "reward" else 0.0
         for trajectory in turns:
-            rewards = [self._token_rewards(turn) for turn in trajectory]
+            rewards = [turn.token_rewards(kl_cost) for turn in trajectory]
             advantages = gae(rewards, [turn.values for turn in trajectory], self.settings.gae)
             for turn, advantage in zip(trajectory, advantages, strict=True):
                 turn.advantages, turn.returns = advantage, advantage + turn.values
@@ -277,14 +282,6 @@ class PPO:
             count, total, _ = self._sum(moments(estimates))
             figures["kl"] = float(total / count)
         return figures
-
-    def _token_rewards(self, turn: Turn) -> torch.Tensor:
-        """The turn's reward at its last token, and at each token what leaving the reference there costs; (C,)."""
-        rewards = torch.zeros_like(turn.values)
-        if self.settings.kl_coef and self.settings.kl_in == "reward":
-            rewards -= self.settings.kl_coef * (turn.old_logps - turn.reference_logps)
-        rewards[-1] += turn.reward
-        return rewards
 
     def update(self, turns: list[Turn], step: int) -> dict[str, float]:
         """Epochs of minibatches, ended early when the policy has moved far; means of what the minibatches gave."""

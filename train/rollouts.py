@@ -14,13 +14,14 @@ from typing import Any
 
 from accelerate.utils import gather_object
 
-from agents.manager import MemoryManager
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.rollout import Trajectory, rollout
 from memgym.statistics import mean_or_zero
 from memgym.tasks.task import Task
 from train.credit import Credit, CreditSettings
 from train.curriculum import Curriculum
+from train.setup import TrainedPolicy
+from train.turns import is_generated, no_tokens
 
 
 def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
@@ -44,7 +45,7 @@ class GridRollouts:
     def __init__(
         self,
         env: MemoryVectorEnv | Curriculum,
-        manager: MemoryManager,
+        manager: TrainedPolicy,
         *,
         group_size: int,
         slots: int,
@@ -55,7 +56,8 @@ class GridRollouts:
 
         Args:
             env: The training environment, or one for each step.
-            manager: The policy being trained; it acts with the trainer's own weights.
+            manager: The policy being trained, be it a Memory Manager or an Answer Agent; it acts with the trainer's own
+                weights.
             group_size: G, trajectories per episode.
             slots: K, turns trained per trajectory.
             seed: With the optimiser step and the process, seeds every sample and every draw of turns.
@@ -87,7 +89,8 @@ class GridRollouts:
                 for member in members:
                     self._append(rows, trajectories[member], rewards[member], turn)
         rows["logprobs"] = None  # type: ignore[assignment]  # sampled by the trained weights themselves
-        self._metrics = average(gather_object([summarise(trajectories)]))
+        generated = sum(gather_object([generated_tokens(trajectories)]))
+        self._metrics = average(gather_object([summarise(trajectories)])) | {"generated_tokens": generated}
         return rows
 
     def turn_reward(self, turn_reward: list[float | None], log_metric: Any, **columns: Any) -> list[float | None]:
@@ -112,9 +115,12 @@ class GridRollouts:
         return episodes
 
     def _turns(self, group: Sequence[Trajectory], seed: str) -> list[int | None]:
-        """K turns of an episode in order; None where the episode has fewer."""
+        """K turns of an episode in order; None where it has fewer that a trajectory of the group generated."""
         length = max(len(trajectory.steps) for trajectory in group)
-        drawn = sorted(random.Random(seed).sample(range(length), min(self.slots, length)))
+        turns = [turn for turn in range(length) if any(_is_trained(trajectory, turn) for trajectory in group)]
+        if not turns:
+            raise no_tokens(group[0].policy)
+        drawn = sorted(random.Random(seed).sample(turns, min(self.slots, len(turns))))
         return [*drawn, *([None] * (self.slots - len(drawn)))]
 
     def _env(self, step: int) -> MemoryVectorEnv:
@@ -123,8 +129,9 @@ class GridRollouts:
     def _append(
         self, rows: dict[str, list[Any]], trajectory: Trajectory, rewards: Sequence[float], turn: int | None
     ) -> None:
-        if turn is None or turn >= len(trajectory.steps):
-            # A slot without a turn: one token that no loss sees (mask 0) and no group counts (reward None).
+        if turn is None or not _is_trained(trajectory, turn):
+            # A slot without a turn, or without its tokens: one token that no loss sees (mask 0) and no group counts
+            # (reward None).
             end = self.manager.backbone.tokenizer.eos_token_id
             row: tuple[Any, ...] = ([end], [end], [0], None)
         else:
@@ -133,6 +140,15 @@ class GridRollouts:
             row = (list(decision.prompt_ids), completion, [1] * len(completion), rewards[turn])
         for key, value in zip(("prompt_ids", "completion_ids", "env_mask", "turn_reward"), row, strict=True):
             rows[key].append(value)
+
+
+def _is_trained(trajectory: Trajectory, turn: int) -> bool:
+    return turn < len(trajectory.steps) and is_generated(trajectory.steps[turn].decision)
+
+
+def generated_tokens(trajectories: Sequence[Trajectory]) -> int:
+    """Tokens that were sampled, whether they are trained or not."""
+    return sum(len(step.decision.completion_ids) for trajectory in trajectories for step in trajectory.steps)
 
 
 def summarise(trajectories: Sequence[Trajectory]) -> dict[str, float]:

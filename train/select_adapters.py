@@ -9,7 +9,9 @@ A lower loss of one adapter need not help the pipeline. So ``extract`` is chosen
 reader sits the exam, ``update`` with the chosen ``extract``, and ``answer`` with both. The chosen adapters are copied
 into the output folder, one sub-folder each, from where ``agents.memlora.load_adapters`` and
 ``agents.MemoryAssistant`` take them; ``selection.md`` and ``selection.json`` hold every score. An operation with a
-single candidate is scored all the same: the table says what each stage gains.
+single candidate is scored all the same: the table says what each stage gains. Beside the pipeline's score stands how
+well each adapter does its own part, on calls of a teacher that manages the memory of the same episodes
+(train/adapter_metrics.py); it does not decide.
 """
 
 from __future__ import annotations
@@ -30,10 +32,21 @@ from agents.memlora import OPERATIONS, MemLoRA
 from memgym.exam.reader import Reader
 from memgym.rollout import rollout
 from memgym.tasks.task import Task
+from train.adapter_metrics import (
+    HeldOutCalls,
+    Quality,
+    answer_quality,
+    extract_quality,
+    teacher_calls,
+    update_quality,
+)
 from train.cpu import prepare_device
 from train.settings import BackboneSettings, EnvSettings, load_settings
 from train.setup import build_env
-from train.teachers import compare
+from train.teacher_log import GoldReader
+from train.teachers import compare, rule_teacher
+
+PARALLEL = 16  # episodes run together
 
 
 @dataclass
@@ -55,6 +68,10 @@ class SelectionSettings:
     """Notes looked up per fact."""
     max_new_tokens: int = 160
     """Longest reply of extract and update."""
+    teacher: str = "oracle"
+    """Whose calls the adapters are tried on by themselves: oracle or annotations."""
+    calls: int = 64
+    """Most calls per operation; 0 leaves this out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,8 @@ class Candidate:
     adapter: str  # folder
     score: float  # of the pipeline: mean score of the exams, in [0, 1]
     memory_tokens: float  # mean over the episodes
+    megabytes: float  # of the adapter's weights, 10^6 bytes
+    quality: Quality  # of the adapter by itself
     chosen: bool
 
 
@@ -98,22 +117,56 @@ def select(settings: SelectionSettings) -> list[Candidate]:
     for operation in OPERATIONS:
         if not getattr(settings, operation):
             raise ValueError(f"no candidate for {operation}: name at least one folder, --{operation} '[FOLDER]'")
-    episodes = validation_episodes(settings, build_env(settings.env, 1).task)
+    task = build_env(settings.env, 1).task
+    episodes = validation_episodes(settings, task)
+    calls = held_out_calls(settings, task, episodes)
     backbone = load_backbone(settings.backbone.name, dtype=settings.backbone.dtype)
     table: list[Candidate] = []
     chosen: dict[str, str] = {}
     for operation in OPERATIONS:
         rows = []
         for number, folder in enumerate(getattr(settings, operation)):
-            load_adapter(backbone, folder, f"{operation}_{number}")
-            score, tokens = score_pipeline(settings, backbone, {**chosen, operation: f"{operation}_{number}"}, episodes)
-            rows.append(Candidate(operation, str(folder), score, tokens, chosen=False))
+            name = f"{operation}_{number}"
+            load_adapter(backbone, folder, name)
+            score, tokens = score_pipeline(settings, backbone, {**chosen, operation: name}, episodes)
+            quality = adapter_quality(settings, backbone, operation, name, calls)
+            size = (Path(folder) / "adapter_model.safetensors").stat().st_size / 1e6
+            rows.append(Candidate(operation, str(folder), score, tokens, size, quality, chosen=False))
         best = max(range(len(rows)), key=lambda row: rows[row].score)  # the first one of equals
         rows[best] = replace(rows[best], chosen=True)
         chosen[operation] = f"{operation}_{best}"
         table += rows
     write_selection(settings.output_dir, table)
     return table
+
+
+def held_out_calls(settings: SelectionSettings, task: Task, episodes: Sequence[int]) -> HeldOutCalls:
+    """What the teacher is asked for on the validation episodes, at most ``settings.calls`` per operation.
+
+    Raises:
+        ValueError: There is no such teacher, or it does not know this task.
+    """
+    path = settings.env.kwargs.get("path")
+    teacher = rule_teacher(settings.teacher, task, similar=settings.similar, path=path)
+    if settings.calls < 1:
+        return HeldOutCalls()
+    changes = {**teacher.env_overrides, "reader": GoldReader()}
+    env = build_env(settings.env, min(len(episodes), PARALLEL), changes)
+    return teacher_calls(env, teacher, episodes).at_most(settings.calls)
+
+
+def adapter_quality(
+    settings: SelectionSettings, backbone: Backbone, operation: str, adapter: str, calls: HeldOutCalls
+) -> Quality:
+    """How well an adapter does its own part; empty where there are no calls to try it on."""
+    if not getattr(calls, operation):
+        return {}
+    limit = settings.max_new_tokens
+    if operation == "extract":
+        return extract_quality(MemLoRA(backbone, extract=adapter, update=None, max_new_tokens=limit), calls.extract)
+    if operation == "update":
+        return update_quality(MemLoRA(backbone, extract=None, update=adapter, max_new_tokens=limit), calls.update)
+    return answer_quality(AnswerAgent(backbone, adapter), calls.answer)
 
 
 def validation_episodes(settings: SelectionSettings, task: Task) -> range:
@@ -158,7 +211,7 @@ def score_pipeline(
         max_new_tokens=settings.max_new_tokens,
     )
     reader: str | Reader = AnswerAgent(backbone, adapters["answer"]) if "answer" in adapters else settings.reader
-    env = build_env(settings.env, min(len(episodes), 16), {**policy.env_overrides, "reader": reader})
+    env = build_env(settings.env, min(len(episodes), PARALLEL), {**policy.env_overrides, "reader": reader})
     trajectories = rollout(env, policy, episodes)
     tokens = fmean(trajectory.memory_tokens for trajectory in trajectories)
     return fmean(trajectory.score for trajectory in trajectories), tokens
@@ -177,12 +230,22 @@ def write_selection(output_dir: str | Path, table: Sequence[Candidate]) -> None:
 
 
 def format_selection(table: Sequence[Candidate]) -> str:
-    """The table in Markdown, the chosen ones in bold."""
-    lines = ["| operation | adapter | pipeline score | memory tokens |", "|---|---|---|---|"]
+    """The table in Markdown, the chosen ones in bold; then what each adapter does by itself, where that was tried."""
+    lines = ["| operation | adapter | pipeline score | memory tokens | MB |", "|---|---|---|---|---|"]
     for row in table:
-        name = f"**{row.adapter}**" if row.chosen else row.adapter
-        lines.append(f"| {row.operation} | {name} | {row.score:.3f} | {row.memory_tokens:.0f} |")
+        lines.append(
+            f"| {row.operation} | {_name(row)} | {row.score:.3f} | {row.memory_tokens:.0f} | {row.megabytes:.2f} |"
+        )
+    for operation in OPERATIONS:
+        rows = [row for row in table if row.operation == operation and row.quality]
+        if rows:
+            lines += ["", f"| {operation} | {' | '.join(rows[0].quality)} |", "|---" * (len(rows[0].quality) + 1) + "|"]
+            lines += [f"| {_name(row)} | {' | '.join(f'{v:.3f}' for v in row.quality.values())} |" for row in rows]
     return "\n".join(lines)
+
+
+def _name(row: Candidate) -> str:
+    return f"**{row.adapter}**" if row.chosen else row.adapter
 
 
 if __name__ == "__main__":

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import torch
 from peft import PeftModel
 from transformers.trainer_utils import get_last_checkpoint
 
 from agents import engram
+from agents.answer_policy import AnswerPolicy
 from agents.answerer import AnswerAgent
 from agents.backbone import (
     DTYPES,
@@ -27,15 +29,34 @@ from agents.backbone import (
     load_backbone,
     save_adapter,
 )
+from agents.manager import MemoryManager
+from agents.memlora import MemLoRA, adapter_name
+from memgym.envs.spaces import Unicode
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.protocol import describe_env
 from memgym.records import MANIFEST, Manifest, plain
-from train.settings import BackboneSettings, EnvSettings, LoraShape
+from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape
 
 TRAIN_ENGRAM = ("shared", "adapter", "frozen")
 ADAPTER = "adapter"  # folder of a run that holds the trained adapter
 ANSWERER = "answerer"  # name in the backbone of the adapter that sits the exam
 FREE = ("output_dir", "resume", "max_steps", "save_every", "report_to")  # may change when a run is resumed; eval_* too
+
+TrainedPolicy = MemoryManager | AnswerPolicy | MemLoRA
+
+
+@dataclass
+class PolicySettings(AgentSettings):
+    """How the policy that is trained reads and writes; the environment decides which one it is (``trained_policy``).
+
+    A Memory Manager where actions are operations on a memory, an Answer Agent where they are replies. From MemLoRA's
+    extraction adapter it is MemLoRA, whose extractions are trained.
+    """
+
+    distil: bool | None = None
+    """Of an Answer Agent: name the useful memories before the answer. None is as its adapter was trained, else true."""
+    update: str | None = None
+    """Of MemLoRA: folder of its update adapter, which is not trained."""
 
 
 def _module_name() -> str:
@@ -111,9 +132,69 @@ def _load_policy(backbone: BackboneSettings, lora: LoraShape, seed: int) -> Back
     return loaded
 
 
-def save_policy(backbone: Backbone, output_dir: str | Path) -> None:
-    """Write the trained adapter into the run's folder."""
-    save_adapter(backbone, "default", Path(output_dir) / ADAPTER)
+def save_policy(backbone: Backbone, output_dir: str | Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Write the trained adapter into the run's folder; ``weights`` as for ``agents.backbone.save_adapter``."""
+    save_adapter(backbone, "default", Path(output_dir) / ADAPTER, weights)
+
+
+def answers_itself(env: MemoryVectorEnv) -> bool:
+    """Whether the policy answers the questions, as in an answer environment, rather than a reader of its memory."""
+    return isinstance(env.single_action_space, Unicode)
+
+
+def trained_policy(backbone: Backbone, agent: PolicySettings, env: MemoryVectorEnv, seed: int) -> TrainedPolicy:
+    """The policy that is trained: it acts with the adapter "default", which is recorded as what it becomes.
+
+    Args:
+        backbone: With that adapter.
+        agent: How the policy reads and writes.
+        env: Where it acts.
+        seed: Of its samples.
+
+    Raises:
+        ValueError: A setting is the other kind of policy's, or the adapter was trained as something else.
+    """
+    policy: TrainedPolicy
+    extracts = backbone.trained_as.get("default", {}).get("role") == "extract"
+    if answers_itself(env) or extracts:
+        for name in ("codec", "style", "search"):
+            if (value := getattr(agent, name)) != getattr(AgentSettings, name):
+                raise ValueError(f"agent.{name}={value!r} is a Memory Manager's: this policy has a format of its own")
+    if agent.update is not None and not extracts:
+        raise ValueError(f"agent.update={agent.update!r} is MemLoRA's: it goes with its extraction adapter alone")
+    if answers_itself(env):
+        policy = AnswerPolicy(
+            backbone,
+            adapter="default",
+            distil=agent.distil,
+            max_new_tokens=agent.max_new_tokens,
+            temperature=agent.temperature,
+            seed=seed,
+        )
+    elif agent.distil is not None:
+        raise ValueError(f"agent.distil={agent.distil} is an Answer Agent's: this environment takes operations")
+    elif extracts:
+        policy = _memlora(backbone, agent, seed)
+    else:
+        options = {name: value for name, value in vars(agent).items() if name not in ("distil", "update")}
+        policy = MemoryManager(backbone, adapter="default", seed=seed, **options)
+    backbone.trained_as["default"] = policy.record
+    return policy
+
+
+def _memlora(backbone: Backbone, agent: PolicySettings, seed: int) -> MemLoRA:
+    """MemLoRA with the adapter "default" as the one that extracts."""
+    if agent.update is None:
+        raise ValueError("agent.update is not set: MemLoRA, whose extraction is trained, needs its update adapter")
+    with active_adapter(backbone, "default"):
+        load_adapter(backbone, agent.update, adapter_name("update"))
+    return MemLoRA(
+        backbone,
+        extract="default",
+        max_new_tokens=agent.max_new_tokens,
+        temperature=agent.temperature,
+        seed=seed,
+    )
 
 
 def with_answerer(env: EnvSettings, folder: str | None, backbone: Backbone) -> EnvSettings:
@@ -125,12 +206,15 @@ def with_answerer(env: EnvSettings, folder: str | None, backbone: Backbone) -> E
         backbone: With the adapter "default", which stays the active one.
 
     Raises:
-        ValueError: There is no such adapter, it is none of an Answer Agent, or the environment has a reader already.
+        ValueError: There is no such adapter, it is none of an Answer Agent, the environment has a reader already, or
+            needs none.
     """
     if folder is None:
         return env
     if "reader" in env.kwargs:
         raise ValueError("answerer and env.kwargs.reader both say who sits the exam: leave one of them out")
+    if answers_itself(build_env(env, 1)):
+        raise ValueError(f"answerer={folder!r}: in {env.id} the policy that is trained answers itself: leave it out")
     with active_adapter(backbone, "default"):
         load_adapter(backbone, folder, ANSWERER)
     reader = AnswerAgent(backbone, ANSWERER, name=f"lm({backbone.name}, {folder})")

@@ -3,16 +3,18 @@
     accelerate launch -m train.sft --config train/configs/sft.yaml
     accelerate launch -m train.sft --teacher runs/rollout/trajectories.jsonl
     accelerate launch -m train.sft --config train/configs/locomo_answerer.yaml
+    accelerate launch -m train.sft --config train/configs/memlora_extract.yaml
 
 A Memory Manager imitates a teacher's operations: an agent by name, which is run on the training episodes, or recorded
 trajectories of the same environment. An Answer Agent (``role: answerer``) sits the exam after the teacher has filled
-the memory and imitates the gold answers.
+the memory and imitates the gold answers. An adapter of MemLoRA learns the samples that ``train.distill`` has written
+for its operation (``examples: runs/distill/extract.jsonl``).
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,12 @@ from agents.answerer import AnswerAgent
 from agents.backbone import Backbone
 from agents.base import Agent
 from agents.manager import MemoryManager
-from memgym.records import read_trajectories
+from memgym.records import MANIFEST, Manifest, hardware, package_versions, plain, read_trajectories
 from memgym.rollout import Trajectory, rollout
 from memgym.tasks.task import Task
 from train.callbacks import AdapterRecord, MetricsFile, RewardBar
 from train.cpu import prepare_device
+from train.distilled import distilled_examples
 from train.engram import EngramCallback, plot_run, restore_engram
 from train.examples import Example, ExamScribe, answer_examples, examples_from
 from train.optimizer import TableGroups
@@ -44,8 +47,10 @@ from train.settings import (
     load_settings,
 )
 from train.setup import build_env, build_policy, one_line_errors, save_policy, starting_point, write_manifest
+from train.sharding import need_whole_model, whole_weights
 
 ROLES = ("manager", "answerer")
+ABOUT_TEACHERS = ("role", "teacher", "teacher_kwargs", "episodes", "first_episode", "env", "agent")
 
 
 @dataclass
@@ -69,6 +74,8 @@ class SFTSettings:
     """Training episodes the teacher is run on."""
     first_episode: int = 0
     """Index of the first of them in the task."""
+    examples: str | None = None
+    """Samples of one operation, written by train.distill; they take the place of role, env, agent and teacher."""
     max_steps: int = -1
     """Optimiser steps; -1 trains ``epochs``."""
     epochs: float = 1.0
@@ -94,6 +101,15 @@ class SFTSettings:
             raise ValueError(f"max_steps={self.max_steps}: expected at least 1, or -1 to train epochs")
         if self.epochs <= 0:
             raise ValueError(f"epochs={self.epochs}: expected more than 0")
+        if self.examples is not None:
+            self._check_no_teacher()
+
+    def _check_no_teacher(self) -> None:
+        """Refuse settings that would have no effect."""
+        unset = SFTSettings()
+        for name in ABOUT_TEACHERS:
+            if getattr(self, name) != getattr(unset, name):
+                raise ValueError(f"examples={self.examples!r} says what is trained and on what: leave {name} out")
 
 
 class TableSFTTrainer(TableGroups, SFTTrainer):
@@ -110,29 +126,54 @@ def main(argv: list[str] | None = None) -> None:
     if checkpoint:
         restore_engram(backbone, checkpoint)
     trainer.train(resume_from_checkpoint=checkpoint)
+    weights = whole_weights(trainer)
     if trainer.is_world_process_zero():
-        save_policy(backbone, settings.output_dir)
+        save_policy(backbone, settings.output_dir, weights)
         plot_run(settings.output_dir)
 
 
 def set_up(settings: SFTSettings) -> tuple[Backbone, SFTTrainer]:
-    """The policy, and the trainer that has its teachers' examples."""
+    """The policy, and the trainer that has its examples."""
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
-    env = build_env(settings.env, 1)
-    examples = [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
     trainer = TableSFTTrainer(
         model=backbone.model,
         args=trainer_arguments(settings),
-        train_dataset=as_dataset(examples),
+        train_dataset=as_dataset(collect_examples(settings, backbone)),
         processing_class=backbone.tokenizer,
         callbacks=[EngramCallback(backbone), AdapterRecord(backbone), MetricsFile(settings.output_dir)],
     )
+    if settings.backbone.engram:
+        need_whole_model(trainer.accelerator, "saving Engram")
     for replaced in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(replaced)
     trainer.add_callback(RewardBar)
     if trainer.is_world_process_zero():
-        write_manifest(settings.output_dir, settings, env, settings.role)
+        record_run(settings, backbone.trained_as["default"]["role"])
     return backbone, trainer
+
+
+def collect_examples(settings: SFTSettings, backbone: Backbone) -> list[Example]:
+    """What the teachers show, or have shown; the adapter is recorded as what it is trained as."""
+    if settings.examples is not None:
+        return distilled_examples(settings.examples, backbone)
+    return [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
+
+
+def record_run(settings: SFTSettings, role: str) -> None:
+    """Write the manifest. For distilled examples it names the environment they were made in."""
+    if settings.examples is None:
+        write_manifest(settings.output_dir, settings, build_env(settings.env, 1), role)
+        return
+    distilled = Manifest.read(Path(settings.examples).parent)
+    replace(
+        distilled,
+        command=" ".join(["python -m train.sft", *sys.argv[1:]]),
+        agent=role,
+        seed=settings.seed,
+        extra={"settings": plain(asdict(settings)), "teacher": distilled.agent},
+        versions=package_versions(),
+        hardware=hardware(),
+    ).write(Path(settings.output_dir) / MANIFEST)
 
 
 def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> list[Example]:

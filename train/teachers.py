@@ -21,6 +21,7 @@ from memgym.tasks.procedural import DialogueGenerator
 from memgym.tasks.task import ProceduralTask, Task
 from train.statements import date_note, statement
 
+RULE_TEACHERS = ("oracle", "annotations")
 _UNTIL = " Until "  # between what holds now and what held before
 
 
@@ -119,6 +120,24 @@ def _writable(text: str) -> bool:
 def _current(text: str) -> str:
     """What a note says of the present."""
     return text.partition(_UNTIL)[0]
+
+
+def rule_teacher(name: str, task: Task, *, similar: int = 5, path: str | Path | None = None) -> RuleTeacher:
+    """A teacher by name: one of ``RULE_TEACHERS``.
+
+    Args:
+        name: See ``oracle_facts`` and ``annotated_facts``.
+        task: The one it is run on.
+        similar: Notes looked up per fact.
+        path: LoCoMo's file, for the annotations.
+
+    Raises:
+        ValueError: No teacher has that name, or it does not know this task.
+    """
+    if name not in RULE_TEACHERS:
+        raise ValueError(f"teacher {name!r}: expected one of {', '.join(RULE_TEACHERS)}")
+    source = oracle_facts(task) if name == "oracle" else annotated_facts(task, path)
+    return RuleTeacher(name, task, source, similar=similar)
 
 
 def oracle_facts(task: Task) -> FactSource:

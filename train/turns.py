@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from memgym.rollout import Trajectory
+from memgym.rollout import Decision, Trajectory
 
 
 @dataclass(eq=False)  # tensors are not compared as a whole
@@ -29,22 +29,51 @@ class Turn:
         """Tokens of prompt and completion."""
         return len(self.prompt_ids) + len(self.completion_ids)
 
+    def token_rewards(self, kl_cost: float) -> torch.Tensor:
+        """The turn's reward at its last token, and at each token what leaving the reference there costs; (C,).
+
+        Args:
+            kl_cost: Of a nat; 0 does without the reference.
+        """
+        rewards = torch.zeros_like(self.values)
+        if kl_cost:
+            rewards -= kl_cost * (self.old_logps - self.reference_logps)
+        rewards[-1] += self.reward
+        return rewards
+
+
+def is_generated(decision: Decision) -> bool:
+    """Whether a decision is one generation, with tokens to train.
+
+    MemLoRA's updates are not: with nothing to decide nothing is generated, and of several generations no single one is
+    the decision.
+    """
+    return bool(decision.prompt_ids and decision.completion_ids)
+
 
 def turns_of(trajectory: Trajectory, rewards: Sequence[float]) -> list[Turn]:
-    """The turns of a trajectory in order.
+    """The turns of a trajectory that have tokens to train, in order.
+
+    To them the others are a part of the environment: what those are rewarded with goes to the last turn before, so that
+    no reward is lost. Before the first turn there is nobody who could have earned it.
 
     Raises:
-        ValueError: The policy did not generate its decisions token by token.
+        ValueError: No decision was generated token by token.
     """
-    turns = [
-        Turn(step.decision.prompt_ids, step.decision.completion_ids, reward)
-        for step, reward in zip(trajectory.steps, rewards, strict=True)
-    ]
-    if not all(turn.prompt_ids and turn.completion_ids for turn in turns):
-        raise ValueError(
-            f"policy {trajectory.policy!r} gave a decision without tokens: only a language model is trained"
-        )
+    turns: list[Turn] = []
+    for step, reward in zip(trajectory.steps, rewards, strict=True):
+        if is_generated(step.decision):
+            turns.append(Turn(step.decision.prompt_ids, step.decision.completion_ids, reward))
+        elif turns:
+            turns[-1].reward += reward
+    if not turns:
+        raise no_tokens(trajectory.policy)
     return turns
+
+
+def no_tokens(policy: str) -> ValueError:
+    """The error of a policy that cannot be trained."""
+    return ValueError(f"policy {policy!r} gave no decision with tokens: only a language model is trained")
 
 
 def collate(turns: Sequence[Turn], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

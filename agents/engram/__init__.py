@@ -13,8 +13,9 @@ Source: arXiv 2601.07372. The parts, in the order in which a token meets them:
 
 And what is done with it:
 
-    facts, core_facts, fact_writing, fact_edit, overlay    facts written into rows, and taken out again
-    statistics                                             what the gates do
+    facts, core_facts                              what is to be known
+    fact_writing, fact_rows, fact_edit, overlay    written into rows that little else reads, and taken out again
+    statistics                                     what the gates do
 """
 
 from agents.engram.attach import (

@@ -59,7 +59,7 @@ def graft(model: PreTrainedModel | PeftModel, hasher: NgramHasher) -> None:
     decoder.engram_hasher = hasher.to(decoder.embed_tokens.weight.device)
     tables = enumerate(zip(config.layers or (), hasher.table_rows, strict=True))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # of the CPU alone: torch.manual_seed reseeds accelerators too
         for slot, (index, rows) in tables:
             layer = decoder.layers[index]
             engram = EngramLayer(config, slot, rows, decoder.config.hidden_size)

@@ -14,6 +14,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 DEVICES = ("model", "host")
 
+_LEAST = {"max_order": 2, "heads": 1, "row_dim": 1, "rows": 2, "conv_kernel": 1, "seed": 0}
+
 
 @dataclass(frozen=True)
 class EngramConfig:
@@ -34,15 +36,19 @@ class EngramConfig:
     device: str = "model"  # "host": the tables stay in CPU memory, wherever the model is
 
     def __post_init__(self) -> None:
-        for name, least in (("max_order", 2), ("heads", 1), ("row_dim", 1), ("rows", 2), ("conv_kernel", 1)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not _is_whole(value) or value < least:
                 raise ValueError(f"Engram {name}={value!r}: expected a whole number of at least {least}")
-        if self.table_init_std < 0:
-            raise ValueError(f"Engram table_init_std={self.table_init_std}: expected at least 0")
+        if not isinstance(self.conv, bool):
+            raise ValueError(f"Engram conv={self.conv!r}: expected true or false")
+        if not isinstance(self.table_init_std, int | float) or not self.table_init_std >= 0:
+            raise ValueError(f"Engram table_init_std={self.table_init_std!r}: expected a number of at least 0")
         if self.device not in DEVICES:
             raise ValueError(f"Engram device={self.device!r}: expected one of {', '.join(DEVICES)}")
         if self.layers is not None:
+            if not isinstance(self.layers, list | tuple) or not all(_is_whole(layer) for layer in self.layers):
+                raise ValueError(f"Engram layers={self.layers!r}: expected a list of layer numbers")
             object.__setattr__(self, "layers", tuple(self.layers))  # JSON and YAML have lists only
             if list(self.layers) != sorted(set(self.layers)) or not self.layers or min(self.layers) < 0:
                 raise ValueError(f"Engram layers={self.layers}: expected rising 0-based layer numbers")
@@ -107,3 +113,7 @@ class EngramConfig:
         if layers[-1] >= layer_count:
             raise ValueError(f"Engram layers={layers}: the model has layers 0 to {layer_count - 1} only")
         return replace(self, layers=layers)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

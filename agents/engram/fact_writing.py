@@ -2,7 +2,8 @@
 
 The idea is that of user-as-engram (arXiv 2606.19172): a row is read wherever its n-gram stands, so what a user's facts
 have in common, the weights, stays, and what is theirs goes into the few rows that the ends of their texts read. Rows of
-earlier positions are left alone: "The user's" stands in front of much else.
+earlier positions are left alone: "The user's" stands in front of much else. So are, if not asked for, the rows of the
+shorter n-grams: "is Paris" stands in other places than the fact's own, "Zorvin is Paris" hardly.
 
 Two things make it cheap. Positions before the first one that reads a changed row compute the same in every step, so
 their keys and values are computed once. And facts that the model knows already rest, but for a review now and then.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,8 @@ from tqdm import tqdm
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.engram.attach import engram_layers, hasher_of
-from agents.engram.fact_edit import FactEdit, LayerEdit, addresses, touch_probability
+from agents.engram.fact_edit import FactEdit, addresses
+from agents.engram.fact_rows import Site, check_orders, draft, first_changes, layer_edit, rows_of_texts
 from agents.engram.facts import (
     IGNORED,
     EncodedFact,
@@ -34,9 +36,7 @@ from agents.engram.facts import (
     rows_read,
     token_losses,
 )
-from agents.engram.hashing import NgramHasher
 from agents.engram.layer import EngramLayer
-from agents.engram.overlay import RowOverlay, ngram_keys
 
 REVIEW = 10  # steps between two looks at the facts that rest: others may have changed rows they share
 
@@ -47,8 +47,10 @@ def write_facts(
     facts: Sequence[Fact],
     *,
     contexts: Sequence[str] = (),
+    spare: Sequence[str] = (),
+    orders: Sequence[int] | None = None,
     steps: int = 100,
-    learning_rate: float = 0.1,
+    learning_rate: float = 1.0,
     confidence: float = 0.9,
     batch_size: int = 32,
     exact: bool = False,
@@ -65,8 +67,12 @@ def write_facts(
         facts: What to write. Facts whose texts end in the same tokens share all their rows; the edit says which.
         contexts: Texts, such as turns of small talk, behind which every fact is to hold as well as alone. A fact
             written without any may be known as the first words of a prompt only. Each costs as much time again.
+        spare: Prompts whose logits are to stay the same to the bit: rows that they read are not written (with
+            ``exact``: n-grams that they hold). The more everyday talk stands here, the less of other talk is changed
+            by collisions; and facts that were written before are kept. A fact that is left no row stays unknown.
+        orders: Lengths of the n-grams whose rows are written; None for the longest alone.
         steps: Most steps of the optimiser. It stops early once all facts are known.
-        learning_rate: Of Adam.
+        learning_rate: Of Adam. Large, as the fresh projections of a retrofit pass on about a fifth of a row.
         confidence: Probability that every token of a continuation is to reach; then the fact rests.
         batch_size: Facts per forward pass. A step goes through all facts whatever it is.
         exact: Let only the written n-grams read the new rows, so that no other text can change by a collision of
@@ -77,37 +83,45 @@ def write_facts(
         The edit, applied to the model.
 
     Raises:
-        ValueError: The model has no Engram or it is switched off, there are no facts or empty ones, or a number is out
-            of range.
+        ValueError: The model has no Engram or it is switched off, there are no facts or empty ones, ``spare`` leaves
+            no row to write, or a number is out of range.
     """
+    _check(steps=steps, batch_size=batch_size, confidence=confidence, learning_rate=learning_rate)
+    settings = ("", *contexts)
+    encoded = encode_facts(tokenizer, [replace(fact, text=lead + fact.text) for fact in facts for lead in settings])
+    owners = [number for number in range(len(facts)) for _ in settings]
+    hasher, engrams = hasher_of(model), _enabled(model)
+    lengths = check_orders(orders, hasher.config.max_order)
+    with _frozen(model):
+        whole = pad_facts(encoded, model.device)
+        read, kept = rows_read(hasher, whole), rows_of_texts(hasher, tokenizer, spare)
+        acting = whole.targets != IGNORED  # (B, T)
+        sites = [
+            Site(
+                index,
+                engram,
+                rows,
+                draft(engram, rows[acting], kept[engram.slot], heads=hasher.config.heads, orders=lengths, exact=exact),
+            )
+            for index, engram in engrams.items()
+            for rows in [read[engram.slot]]
+        ]
+        with _installed(sites):
+            batches = list(_batches(model, encoded, first_changes(sites, whole), batch_size))
+            vectors = [site.overlay.vectors for site in sites if len(site.overlay.rows)]
+            taken = _Writer(model, batches, vectors, learning_rate, confidence).run(len(encoded), steps, progress)
+        layers = {site.index: layer_edit(site, hasher, whole, owners) for site in sites}
+        edit = FactEdit(tuple(facts), (), layers, taken, exact, addresses(hasher))
+        edit.apply(model)
+        return replace(edit, known=tuple(recall(model, tokenizer, facts, batch_size=batch_size)))
+
+
+def _check(*, steps: int, batch_size: int, confidence: float, learning_rate: float) -> None:
     if steps < 0 or batch_size < 1 or not 0.0 < confidence < 1.0 or learning_rate <= 0.0:
         raise ValueError(
             f"steps={steps}, batch_size={batch_size}, confidence={confidence}, learning_rate={learning_rate}: expected "
             "steps >= 0, batch_size >= 1, 0 < confidence < 1 and learning_rate > 0"
         )
-    settings = ("", *contexts)
-    encoded = encode_facts(tokenizer, [replace(fact, text=lead + fact.text) for fact in facts for lead in settings])
-    hasher, engrams = hasher_of(model), _enabled(model)
-    with _frozen(model):
-        whole = pad_facts(encoded, model.device)
-        read = rows_read(hasher, whole)
-        drafts = {index: _draft(engram, read[engram.slot], whole, hasher, exact) for index, engram in engrams.items()}
-        with ExitStack() as installed:
-            for index, engram in engrams.items():
-                drafts[index].install(engram)
-                installed.callback(drafts[index].remove, engram)
-            cuts = _cuts([(drafts[index], read[engram.slot]) for index, engram in engrams.items()], whole)
-            batches = list(_batches(model, encoded, cuts, batch_size))
-            writer = _Writer(model, batches, [draft.vectors for draft in drafts.values()], learning_rate, confidence)
-            taken = writer.run(len(encoded), steps, progress)
-        owners = [number for number in range(len(facts)) for _ in settings]
-        layers = {
-            index: _layer_edit(drafts[index], engram, hasher, _shared(owners, read[engram.slot], whole))
-            for index, engram in engrams.items()
-        }
-        edit = FactEdit(tuple(facts), (), layers, taken, exact, addresses(hasher))
-        edit.apply(model)
-        return replace(edit, known=tuple(recall(model, tokenizer, facts, batch_size=batch_size)))
 
 
 def _enabled(model: PreTrainedModel | PeftModel) -> dict[int, EngramLayer]:
@@ -133,21 +147,20 @@ def _frozen(model: PreTrainedModel | PeftModel) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _draft(engram: EngramLayer, read: torch.Tensor, whole: FactBatch, hasher: NgramHasher, exact: bool) -> RowOverlay:
-    """The rows to be written of one table, with vectors to be trained that start as the table has them."""
-    written = read[whole.targets != IGNORED]  # (positions, heads in all)
-    rows, heads = written.unique(), hasher.config.heads
-    table = engram.table.weight
-    vectors = table.detach()[rows.to(table.device)].to(rows.device, torch.float32).requires_grad_()
-    return RowOverlay(rows, vectors, heads, ngram_keys(written, heads).unique() if exact else None)
+@contextmanager
+def _installed(sites: Sequence[Site]) -> Iterator[None]:
+    """Within the block the drafts lie over the tables.
 
-
-def _cuts(drafts: Sequence[tuple[RowOverlay, torch.Tensor]], whole: FactBatch) -> list[int]:
-    """First position of each fact that reads a row to be written, in any layer."""
-    reads = torch.zeros_like(whole.mask)
-    for draft, read in drafts:
-        reads |= draft.find(read)[1].any(dim=-1) & whole.mask
-    return reads.int().argmax(dim=1).tolist()
+    Raises:
+        ValueError: There is no row to write.
+    """
+    if not any(len(site.overlay.rows) for site in sites):
+        raise ValueError("the texts to spare read all rows that the facts would be written into: spare fewer of them")
+    with ExitStack() as removals:
+        for site in sites:
+            site.overlay.install(site.engram)
+            removals.callback(site.overlay.remove, site.engram)
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,31 +255,3 @@ class _Writer:
                 vectors.grad = vectors.grad.to_sparse(1)
         self.optimiser.step()
         self.optimiser.zero_grad()
-
-
-def _layer_edit(
-    draft: RowOverlay, engram: EngramLayer, hasher: NgramHasher, shared: Mapping[int, tuple[int, ...]]
-) -> LayerEdit:
-    """What was changed in one layer."""
-    rows, table = draft.rows.cpu(), engram.table.weight.detach()
-    old = table[rows.to(table.device)].cpu()
-    new = draft.vectors.detach().to("cpu", table.dtype)
-    changed = (old != new).any(dim=1)
-    rows, old, new = rows[changed], old[changed], new[changed]
-    return LayerEdit(
-        rows=rows,
-        old=old,
-        new=new,
-        ngrams=None if draft.ngrams is None else draft.ngrams.cpu(),
-        shared={row: shared[row] for row in rows.tolist() if row in shared},
-        touch_probability=touch_probability(rows, hasher.primes[engram.slot].cpu()),
-    )
-
-
-def _shared(owners: Sequence[int], read: torch.Tensor, whole: FactBatch) -> dict[int, tuple[int, ...]]:
-    """Row -> the facts that write it, of the rows that several write; ``owners`` are the facts of the batch's rows."""
-    writers: dict[int, set[int]] = {}
-    for owner, fact_rows, targets in zip(owners, read, whole.targets, strict=True):
-        for row in fact_rows[targets != IGNORED].unique().tolist():
-            writers.setdefault(row, set()).add(owner)
-    return {row: tuple(sorted(numbers)) for row, numbers in writers.items() if len(numbers) > 1}

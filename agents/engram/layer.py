@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +31,25 @@ class Lookup:
     fetched: Mapping[int, Fetch] = field(default_factory=dict)  # by slot: rows on their way from host memory
 
 
+class Projection(nn.Module):
+    """A linear map without bias, initialised as torch does it.
+
+    It is no ``nn.Linear``, so that LoRA on "all-linear" layers leaves it alone, and is refused by PEFT if it is named.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, memory: torch.Tensor) -> torch.Tensor:
+        """(..., outputs) of (..., inputs).
+
+        The weight is kept in float32 for the optimiser; the product is in the dtype of the model, like all its others.
+        """
+        return functional.linear(memory, self.weight.to(memory.dtype))
+
+
 class EngramLayer(nn.Module):
     """A table of n-gram embeddings, gated into the residual stream (arXiv 2601.07372, section 2.3, one stream).
 
@@ -49,8 +69,8 @@ class EngramLayer(nn.Module):
         self.recorder: Recorder | None = None
         self.stride = config.max_order  # tokens between two taps of the convolution
         self.table = _table(config, table_rows)
-        self.key_proj = nn.Linear(config.memory_dim, hidden_size, bias=False)
-        self.value_proj = nn.Linear(config.memory_dim, hidden_size, bias=False)
+        self.key_proj = Projection(config.memory_dim, hidden_size)
+        self.value_proj = Projection(config.memory_dim, hidden_size)
         self.query_norm = nn.RMSNorm(hidden_size, eps=_NORM_EPSILON)
         self.key_norm = nn.RMSNorm(hidden_size, eps=_NORM_EPSILON)
         self.conv_norm = nn.RMSNorm(hidden_size, eps=_NORM_EPSILON) if config.conv else None
@@ -59,13 +79,13 @@ class EngramLayer(nn.Module):
     def forward(self, hidden: torch.Tensor, lookup: Lookup) -> torch.Tensor:
         """What to add to the hidden states (B, T, d) before the layer; of their shape and dtype."""
         memory = self._memory(lookup).to(hidden.dtype)
-        gate = self._gate(hidden, _project(memory, self.key_proj))  # (B, T)
+        gate = self._gate(hidden, self.key_proj(memory))  # (B, T)
         if lookup.live is not None:
             gate = gate * lookup.live
         if self.recorder is not None:
             live = torch.ones_like(gate, dtype=torch.bool) if lookup.live is None else lookup.live
             self.recorder(gate.detach(), lookup.rows[self.slot], live)
-        value = gate.to(hidden.dtype)[..., None] * _project(memory, self.value_proj)
+        value = gate.to(hidden.dtype)[..., None] * self.value_proj(memory)
         return (value if self.conv_taps is None else value + self._convolve(value, lookup)).to(hidden.dtype)
 
     def _memory(self, lookup: Lookup) -> torch.Tensor:
@@ -79,14 +99,14 @@ class EngramLayer(nn.Module):
 
         sigmoid(sign(s) sqrt|s|), where s is the cosine of hidden state and key, times sqrt(d) and the norms' weights.
         """
-        product = self.query_norm(hidden.float()) * self.key_norm(key.float())
+        product = _normalised(hidden, self.query_norm) * _normalised(key, self.key_norm)
         score = product.sum(dim=-1) * hidden.shape[-1] ** -0.5
         return torch.sigmoid(torch.copysign(score.abs().clamp(min=_SCORE_FLOOR).sqrt(), score))
 
     def _convolve(self, value: torch.Tensor, lookup: Lookup) -> torch.Tensor:
         """Depthwise causal convolution of the gated values (B, T, d): token t sees t, t - stride, t - 2 stride, ..."""
         assert self.conv_norm is not None and self.conv_taps is not None
-        inputs = extend(lookup.state, self.slot, self.conv_norm(value.float()))  # (B, 1 + S, d)
+        inputs = extend(lookup.state, self.slot, _normalised(value, self.conv_norm))  # (B, 1 + S, d)
         seen = [inputs.take_along_dim(columns[..., None], dim=1) for columns in lookup.back[:: self.stride]]
         mixed = functional.silu(sum(tap * tokens for tap, tokens in zip(self.conv_taps, seen, strict=True)))
         return mixed if lookup.live is None else mixed * lookup.live[..., None]
@@ -101,6 +121,6 @@ def _table(config: EngramConfig, rows: int) -> nn.Embedding:
     return kind.from_pretrained(weight, freeze=False)
 
 
-def _project(memory: torch.Tensor, projection: nn.Linear) -> torch.Tensor:
-    """Weights are kept in float32 for the optimiser; the product is in the dtype of the model, like all its others."""
-    return functional.linear(memory, projection.weight.to(memory.dtype))
+def _normalised(vectors: torch.Tensor, norm: nn.RMSNorm) -> torch.Tensor:
+    """In float32, also where somebody has cast the whole model to another type."""
+    return functional.rms_norm(vectors.float(), norm.normalized_shape, norm.weight.float(), norm.eps)

@@ -24,7 +24,7 @@ class RowOverlay:
         """Describe the overlay; ``install`` makes it act.
 
         Args:
-            rows: (R,), rising, R > 0.
+            rows: (R,), rising; with none the overlay does nothing.
             vectors: (R, D), one for each row. May require gradients.
             heads: Heads per order, K.
             ngrams: (G,), rising ``ngram_keys``; None for all n-grams.
@@ -62,6 +62,8 @@ class RowOverlay:
 
     def find(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Index of each row (..., heads in all) among those replaced, and whether it is replaced at all."""
+        if not len(self.rows):
+            return torch.zeros_like(rows), torch.zeros_like(rows, dtype=torch.bool)
         index, replaced = _find(self.rows.to(rows.device), rows)
         if self.ngrams is not None:
             _, known = _find(self.ngrams.to(rows.device), ngram_keys(rows, self.heads))
@@ -70,6 +72,8 @@ class RowOverlay:
 
     def cover(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """What is read at ``rows`` (..., heads in all), given the values (..., heads in all, D) beneath."""
+        if not len(self.rows):
+            return values
         index, replaced = self.find(rows)
         return torch.where(replaced[..., None], self.vectors.to(values)[index], values)
 

@@ -7,6 +7,7 @@ call ``load_engram``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from agents.engram.attach import graft, hasher_of, shared_layers
+from agents.engram.attach import detach, graft, hasher_of, shared_layers
 from agents.engram.compression import compress_vocabulary
 from agents.engram.config import EngramConfig
 from agents.engram.hashing import NgramHasher
@@ -44,52 +45,78 @@ def save_engram(model: PreTrainedModel | PeftModel, folder: str | Path) -> None:
     (path / CONFIG).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def load_engram(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+def load_engram(
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: str | Path,
+    *,
+    device: str | None = None,
+) -> None:
     """Attach a saved Engram.
 
     Args:
         model: Changed in place; without an Engram so far.
         tokenizer: Its tokenizer.
         folder: Written by ``save_engram``.
+        device: Where the tables are to live, "model" or "host"; None for where they lived when they were saved.
 
     Raises:
         ValueError: The folder has no Engram, or one for another model or tokenizer; the model is left as it was.
     """
-    path = Path(folder)
-    if not has_engram(path) or not (path / WEIGHTS).is_file():
-        raise ValueError(f"no Engram in {path}: expected {CONFIG} and {WEIGHTS}")
-    record = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    config = EngramConfig.from_dict(record.pop("config")).resolve(model.config.num_hidden_layers)
-    hasher = NgramHasher(config, compress_vocabulary(tokenizer, model.config.vocab_size))
-    _check_identity(path, record, _identity(model, hasher))
+    record, weights = _read(folder)
+    config = EngramConfig.from_dict(record["config"]).resolve(model.config.num_hidden_layers)
+    hasher = NgramHasher(
+        config if device is None else replace(config, device=device),
+        compress_vocabulary(tokenizer, model.config.vocab_size),
+    )
+    _check_identity(folder, record, _identity(model, hasher))
     graft(model, hasher)
-    _parts(model).load_state_dict(load_file(path / WEIGHTS))
+    try:
+        _fill(model, weights, folder)
+    except ValueError:
+        detach(model)
+        raise
 
 
 def reload_engram(model: PreTrainedModel | PeftModel, folder: str | Path) -> None:
     """Put the weights of a saved Engram into the one that is attached, as a resumed training does.
 
     Raises:
-        ValueError: The folder has no Engram, or one of another shape.
+        ValueError: The folder has no Engram, or one for another model or tokenizer or of another shape; the weights
+            are left as they were.
     """
-    path = Path(folder)
-    if not (path / WEIGHTS).is_file():
-        raise ValueError(f"no Engram in {path}: expected {CONFIG} and {WEIGHTS}")
-    try:
-        _parts(model).load_state_dict(load_file(path / WEIGHTS))
-    except RuntimeError as error:
-        raise ValueError(f"the Engram in {path} has another shape than the one attached") from error
+    record, weights = _read(folder)
+    _check_identity(folder, record, _identity(model, hasher_of(model)))
+    _fill(model, weights, folder)
 
 
 def is_saved_in(model: PreTrainedModel | PeftModel, folder: str | Path) -> bool:
-    """Whether the model's shared Engram is the one in this folder, number for number."""
-    path = Path(folder)
-    record = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    here = hasher_of(model)
-    if record.pop("config") != here.config.to_dict() or record != _identity(model, here):
+    """Whether the model's shared Engram is the one in this folder, number for number, wherever its tables live.
+
+    Raises:
+        ValueError: The model or the folder has no Engram.
+    """
+    record, saved = _read(folder)
+    hasher, here = hasher_of(model), _parts(model).state_dict()
+    if any(record.get(key) != value for key, value in _identity(model, hasher).items()) or saved.keys() != here.keys():
         return False
-    saved = load_file(path / WEIGHTS)
-    return all(torch.equal(saved[key], tensor.cpu()) for key, tensor in _parts(model).state_dict().items())
+    return all(torch.equal(saved[key], tensor.cpu()) for key, tensor in here.items())
+
+
+def _read(folder: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What ``save_engram`` wrote: the record and the weights by name."""
+    path = Path(folder)
+    if not has_engram(path) or not (path / WEIGHTS).is_file():
+        raise ValueError(f"no Engram in {path}: expected {CONFIG} and {WEIGHTS}")
+    return json.loads((path / CONFIG).read_text(encoding="utf-8")), load_file(path / WEIGHTS)
+
+
+def _fill(model: PreTrainedModel | PeftModel, weights: dict[str, torch.Tensor], folder: str | Path) -> None:
+    """Put weights into the Engram attached, all of them or none."""
+    parts = _parts(model)
+    if {key: tensor.shape for key, tensor in parts.state_dict().items()} != {k: w.shape for k, w in weights.items()}:
+        raise ValueError(f"the Engram in {folder} has another shape than its configuration or the one attached says")
+    parts.load_state_dict(weights)
 
 
 def _parts(model: PreTrainedModel | PeftModel) -> nn.ModuleDict:
@@ -110,10 +137,10 @@ def _identity(model: PreTrainedModel | PeftModel, hasher: NgramHasher) -> dict[s
     }
 
 
-def _check_identity(path: Path, saved: dict[str, Any], here: dict[str, Any]) -> None:
+def _check_identity(folder: str | Path, saved: dict[str, Any], here: dict[str, Any]) -> None:
     differing = [key for key in here if saved.get(key) != here[key]]
     if differing:
         raise ValueError(
-            f"the Engram in {path} belongs to another model or tokenizer ({', '.join(differing)} differ): load it "
+            f"the Engram in {folder} belongs to another model or tokenizer ({', '.join(differing)} differ): load it "
             "with the backbone and the tokenizer it was trained with"
         )

@@ -186,6 +186,23 @@ def test_wrong_adapters_are_refused(own_backbone, tmp_path):
         save_adapter(own_backbone, "answer", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["update", "items", "type", "training"])
+def test_a_name_that_torch_keeps_for_itself_is_refused_with_the_reason(own_backbone, tmp_path, name):
+    message = f"adapter name '{name}' is an attribute of torch.nn.ModuleDict: .* such as memory_{name}"
+    with pytest.raises(ValueError, match=message):
+        add_adapter(own_backbone, name, LoraSettings(rank=4))
+    with pytest.raises(ValueError, match=message):
+        load_adapter(own_backbone, tmp_path, name)
+    add_adapter(own_backbone, f"memory_{name}", LoraSettings(rank=4))
+    assert own_backbone.adapters == (f"memory_{name}",)
+
+
+@pytest.mark.parametrize("name", ["", "runs/v1.5"])
+def test_an_empty_name_and_one_with_a_dot_are_refused(own_backbone, name):
+    with pytest.raises(ValueError, match="expected one character at least, and no dot"):
+        add_adapter(own_backbone, name, LoraSettings(rank=4))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"rank": 0}, "rank=0"), ({"dropout": 1.0}, "dropout=1.0"), ({"top_layers": 0}, "top_layers=0")],

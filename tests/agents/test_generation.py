@@ -90,12 +90,22 @@ def test_adapter_weights_are_read_in_the_dtype_of_the_model_and_come_back_as_the
     adapted = [weight for name, weight in backbone.model.named_parameters() if "lora_" in name]
     before = [(weight.dtype, weight.data_ptr()) for weight in adapted]
     seen = set()
-    handle = backbone.model.register_forward_hook(lambda *_: seen.update(weight.dtype for weight in adapted))
+    averaged = []  # as processes that train together do, with a hook on every gradient
+    for weight in adapted:
+        weight.register_post_accumulate_grad_hook(averaged.append)
+
+    def note(*_):
+        seen.update(weight.dtype for name, weight in backbone.model.named_parameters() if "lora_" in name)
+
+    handle = backbone.model.register_forward_hook(note)
     run(backbone)
     handle.remove()
     assert seen == {torch.bfloat16}
     assert [(weight.dtype, weight.data_ptr()) for weight in adapted] == before
     assert {dtype for dtype, _ in before} == {torch.float32}
+    ids = torch.tensor([[1, 2, 3]])
+    backbone.model(input_ids=ids, labels=ids).loss.backward()
+    assert {id(weight) for weight in averaged} == {id(weight) for weight in adapted}
 
 
 def test_batches_hold_as_many_positions_as_allowed_longest_first():

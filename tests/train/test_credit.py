@@ -173,7 +173,7 @@ def test_answers_are_worth_what_the_recipes_terms_pay_for_them():
         ({"discount": 1.5}, 1, QA, "credit.discount=1.5: expected a number in"),
         ({"local_share": -0.5}, 1, QA, "credit.local_share=-0.5: expected a number in"),
         ({"kind": "evidence"}, 1, Recipe("size", {}, {"s": (1.0, compression)}), "reward 'size' has no weight on"),
-        ({"kind": "local_exams"}, 1, get_answer_reward("em_else_f1"), "reward 'em_else_f1' has no weight on"),
+        ({"kind": "local_exams"}, 1, get_answer_reward("em_else_f1"), "in an answer environment there is one turn"),
     ],
 )
 def test_settings_without_meaning_end_with_one_line(settings, group_size, recipe, message):

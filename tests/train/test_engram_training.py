@@ -16,6 +16,12 @@ GRPO = [
     *("--group_size", "2", "--episodes_per_step", "2", "--turns_per_trajectory", "2", "--micro_batch_size", "4"),
     *("--eval_env", "{split: validation}", "--eval_episodes", "2", "--learning_rate", "1e-2"),
 ]
+DIFFERING = [
+    # The shape and seed with which the samples of the first step differ in reward: most of a random model's do not.
+    *("--seed", "16", "--group_size", "4", "--episodes_per_step", "2", "--turns_per_trajectory", "2"),
+    *("--micro_batch_size", "8", "--max_steps", "1", "--eval_every", "99", "--learning_rate", "1e-2"),
+    *("--eval_env", "{split: validation}", "--eval_episodes", "2", "--grpo", "{beta: 0.1}"),
+]
 LORA = LoraShape(rank=4, alpha=8)
 
 
@@ -62,6 +68,31 @@ def test_an_interrupted_warm_start_ends_with_the_same_engram(
     for read, folder in ((weights_of, "adapter"), (adapter_weights, "adapter")):
         expected, resumed = read(warm_start / folder), read(tmp_path / folder)
         assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize("share_prefixes", ["false", "true"])
+def test_grpo_with_a_fresh_engram_has_a_kl_of_exactly_zero_at_the_first_step_and_moves_tables(
+    tiny_run, tmp_path, share_prefixes
+):
+    grpo.main([*tiny_run, *DIFFERING, *ENGRAM, "--share_prefixes", share_prefixes, "--output_dir", str(tmp_path)])
+    (row,) = [row for row in read_metrics(tmp_path / "metrics.jsonl") if "kl" in row]
+    assert row["kl"] == 0
+    assert row["reward_std"] > 0
+    tables = [tensor for name, tensor in weights_of(tmp_path / "adapter").items() if name.endswith("table.weight")]
+    assert len(tables) == 2
+    for table in tables:
+        assert 0 < table.any(dim=1).float().mean() < 1
+
+
+def test_grpo_with_an_engram_of_the_adapter_keeps_a_copy_of_it_as_reference(tiny_run, tmp_path, adapter_weights):
+    own = ["--backbone.train_engram", "adapter", "--output_dir", str(tmp_path)]
+    grpo.main([*tiny_run, *DIFFERING, *ENGRAM, *own])
+    (row,) = [row for row in read_metrics(tmp_path / "metrics.jsonl") if "kl" in row]
+    assert row["kl"] == 0
+    tables = [tensor for name, tensor in adapter_weights(tmp_path / "adapter").items() if name.endswith("table.weight")]
+    assert len(tables) == 2
+    assert all(table.any() for table in tables)
+    assert not any(tensor.any() for name, tensor in weights_of(tmp_path / "adapter").items() if "table" in name)
 
 
 @pytest.mark.parametrize("share_prefixes", ["false", "true"])

@@ -46,6 +46,30 @@ def test_who_keeps_all_reaches_the_ceiling_and_who_keeps_nothing_stays_on_the_fl
     assert worst == {"score": 0.0, "floor": 0.0, "ceiling": ceiling, "normalised": 0.0}
 
 
+def derived_from(stories):
+    return {"source": stories.id, "split": "test", "source_kwargs": stories.kwargs}
+
+
+class Answerer(Keeper):
+    """Says one answer to every question."""
+
+    def act(self, observations, episodes):
+        return [Decision((), "**Answer:** Moss") for _ in observations]
+
+
+def test_who_answers_himself_is_graded_without_floor_and_ceiling(stories):
+    """One of two questions, the cat's; neither baseline could answer as it does."""
+    settings = EnvSettings("memgym/MemoryR1Answer-v0", derived_from(stories))
+    assert HeldOut(settings, {"reward": "f1"}, 2, 0.0, Answerer())() == {"score": 0.5}
+
+
+def test_a_manager_of_one_turn_has_the_bounds_of_that_turn(stories):
+    settings = EnvSettings("memgym/MemoryR1Manager-v0", derived_from(stories))
+    figures = HeldOut(settings, {}, 2, 0.0, Keeper())()
+    assert figures == {"score": figures["ceiling"], "floor": 0.0, "ceiling": figures["ceiling"], "normalised": 1.0}
+    assert figures["ceiling"] > 0.5
+
+
 def test_there_is_no_normalised_score_where_floor_and_ceiling_meet(stories):
     figures = HeldOut(stories, {"budget": 1}, 3, 0.0, Keeper())()  # nothing fits
     assert figures == {"score": 0.0, "floor": 0.0, "ceiling": 0.0}

@@ -1,4 +1,4 @@
-"""Both algorithms learn the smallest task that takes a memory: of two lines, keep the one that is asked about."""
+"""Both algorithms learn the smallest tasks: which of two lines to keep, and which of two answers is the right one."""
 
 import pytest
 import torch
@@ -69,3 +69,52 @@ def test_ppo_learns_what_to_keep_from_the_exams_score(start, tmp_path):
     rates = ["--learning_rate", "1e-3", "--critic_learning_rate", "1e-2"]
     ppo.main([*start, *batch, *rates, "--output_dir", str(tmp_path)])
     assert_learned(tmp_path)
+
+
+# --- Who answers -----------------------------------------------------------------------------------------------------
+
+
+def asked(number, answer):
+    """A day on which Ann says that she skis, and the question whether she does."""
+    return make_episode(["I ski."], questions=[make_question("Does Ann ski?", answer, "t0")], id_=f"a{number}")
+
+
+@pytest.fixture(scope="module")
+def answer_start(decided_backbone, tmp_path_factory):
+    """A warm start on answers at random, yes or no, which teaches to answer at all; right is always yes."""
+    folder = tmp_path_factory.mktemp("answerer")
+    random_answers = write_custom(folder / "random.jsonl", *(asked(n, ["no", "yes"][n % 2]) for n in range(16)))
+    stories = write_custom(folder / "stories.jsonl", *(asked(n, "yes") for n in range(16)))
+    model = ["--backbone.name", str(decided_backbone), "--lora.rank", "8", "--save_every", "1000"]
+    task = ["--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {random_answers}}}", "--role", "answerer"]
+    warm = ["--teacher", "append_all", "--max_steps", "40", "--learning_rate", "1e-2"]
+    sft.main([*model, *task, *warm, "--output_dir", str(folder / "sft")])
+    derived = f"{{source: memgym/Custom-v0, split: test, source_kwargs: {{path: {stories}}}, memories: 2, reward: em}}"
+    return [
+        *(*model, "--env.id", "memgym/MemoryR1Answer-v0", "--env.kwargs", derived, "--agent.max_new_tokens", "5"),
+        *("--backbone.adapter", str(folder / "sft" / "adapter"), "--max_steps", "8"),
+        *("--eval_episodes", "16", "--eval_every", "8", "--eval_temperature", "1.0"),
+    ]
+
+
+def assert_answers(folder):
+    rows = read_metrics(folder / "metrics.jsonl")
+    first, last = (row["eval_score"] for row in rows if "eval_score" in row)
+    rewards = [row["reward"] for row in rows if "reward" in row]
+    print(f"warm start {first:.3f}, trained {last:.3f}, rewards {' '.join(f'{reward:.2f}' for reward in rewards)}")
+    assert 0.1 < first < 0.8
+    assert last > max(0.8, first + 0.2)
+    assert sum(rewards[-3:]) / 3 > max(0.8, rewards[0] + 0.15)
+
+
+def test_grpo_learns_what_to_answer(answer_start, tmp_path):
+    grid = ["--group_size", "8", "--episodes_per_step", "2", "--turns_per_trajectory", "1", "--micro_batch_size", "16"]
+    grpo.main([*answer_start, *grid, "--learning_rate", "3e-3", "--output_dir", str(tmp_path)])
+    assert_answers(tmp_path)
+
+
+def test_ppo_learns_what_to_answer(answer_start, tmp_path):
+    batch = ["--episodes_per_step", "16", "--epochs", "2", "--minibatches", "1", "--micro_batch_size", "16"]
+    rates = ["--learning_rate", "5e-4", "--critic_learning_rate", "1e-2"]
+    ppo.main([*answer_start, *batch, *rates, "--output_dir", str(tmp_path)])
+    assert_answers(tmp_path)

@@ -172,6 +172,44 @@ def test_a_trajectory_shorter_than_its_group_leaves_its_own_slots_empty(tiny_bac
     assert None not in returned["turn_reward"][1::2]
 
 
+class Silent(Player):
+    """Generates nothing on the second chunk in the rows it is told, as MemLoRA does with nothing to decide."""
+
+    def __init__(self, backbone, rows):
+        super().__init__(backbone)
+        self.rows = rows
+
+    def act(self, observations, episodes):
+        decisions = super().act(observations, episodes)
+        return [
+            Decision(()) if row in self.rows and observations[row]["progress"][0] == 1 else decision
+            for row, decision in enumerate(decisions)
+        ]
+
+
+def test_a_turn_without_tokens_is_masked_and_scored_by_nobody(tiny_backbone):
+    rollouts = GridRollouts(stories(), Silent(tiny_backbone, {0}), group_size=2, slots=3, seed=0)
+    returned = rollouts(batch_of([0], 3, 2), at())
+    end = tiny_backbone.tokenizer.eos_token_id
+    assert returned["env_mask"] == [[1, 1], [1, 1], [0], [1, 1], [1, 1], [1, 1]]
+    assert returned["prompt_ids"][2] == returned["completion_ids"][2] == [end]
+    assert [reward is None for reward in returned["turn_reward"]] == [False, False, True, False, False, False]
+
+
+def test_no_slot_is_given_to_a_turn_that_nobody_generated(tiny_backbone):
+    rollouts = GridRollouts(stories(), Silent(tiny_backbone, {0, 1}), group_size=2, slots=2, seed=0)
+    for step in range(5):
+        returned = rollouts(batch_of([0], 2, 2), at(step))
+        assert [ids[1] - 50 for ids in returned["prompt_ids"]] == [0, 0, 2, 2]
+
+
+def test_a_policy_without_tokens_cannot_be_trained(tiny_backbone):
+    silent = GridRollouts(stories(days=2), Silent(tiny_backbone, {0, 1}), group_size=2, slots=1, seed=0)
+    silent.manager.act = lambda observations, episodes: [Decision(()) for _ in observations]
+    with pytest.raises(ValueError, match="policy 'player' gave no decision with tokens"):
+        silent(batch_of([0], 1, 2), at())
+
+
 # --- Rewards ---------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +244,7 @@ def test_the_reward_function_passes_rewards_through_and_logs_the_rollout(tiny_ba
         "truncated": 0.0,
         "terms/failed": 0.5 / 6,
         "terms/correctness": 0.25,
+        "generated_tokens": 2 * 6,
     }
 
 

@@ -7,7 +7,7 @@ from agents.memlora import OPERATIONS, load_adapters
 from train import select_adapters
 from train.settings import load_settings
 
-DIALOGUE = "{chunks: 1, turns_per_chunk: 2, questions: 1, verbosity: short}"
+DIALOGUE = "{chunks: 2, turns_per_chunk: 2, questions: 1, verbosity: short}"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ def test_each_operation_is_chosen_with_the_ones_chosen_before(candidates, scores
     assert [row["score"] for row in rows] == [0.5, 0.4, 0.3, 0.6, 0.7, 0.7]
     printed = capsys.readouterr().out
     assert printed == (tmp_path / "selection.md").read_text()
-    assert f"| update | **{candidates['update'][1]}** | 0.600 | 10 |" in printed
+    assert f"| update | **{candidates['update'][1]}** | 0.600 | 10 | 0.01 |" in printed
+    assert f"| **{candidates['update'][1]}** | " in printed.split("| update | readable |")[1]
 
 
 def test_the_chosen_adapters_are_copied_to_where_the_agent_takes_them_from(candidates, scores, tmp_path):
@@ -92,6 +93,20 @@ def test_pipelines_are_run_for_real(candidates, tmp_path):
     rows = json.loads((tmp_path / "selection.json").read_text())
     assert [row["operation"] for row in rows] == list(OPERATIONS)
     assert all(0.0 <= row["score"] <= 1.0 and row["chosen"] for row in rows)
+    assert [list(row["quality"]) for row in rows] == [
+        ["readable", "precision", "recall", "f1"],
+        ["readable", "valid_ids", "accuracy", "macro_f1"],
+        ["squad_f1", "bleu1", "rouge_l", "meteor", "lexical_mean"],
+    ]
+    assert all(0.0 <= value <= 1.0 for row in rows for value in row["quality"].values())
+
+
+def test_without_calls_adapters_are_judged_by_the_pipeline_alone(candidates, scores, tmp_path, capsys):
+    scores({"extract_0": 1, "extract_0+update_0": 1, "extract_0+update_0+answer_0": 1})
+    few = {op: paths[:1] for op, paths in candidates.items()}
+    select_adapters.main(arguments(few, tmp_path, "--calls", "0"))
+    assert [row["quality"] for row in json.loads((tmp_path / "selection.json").read_text())] == [{}] * 3
+    assert "readable" not in capsys.readouterr().out
 
 
 def test_while_extract_is_chosen_updates_go_by_rule(own_backbone):
@@ -116,6 +131,8 @@ def test_while_extract_is_chosen_updates_go_by_rule(own_backbone):
         ),
         (["--env.kwargs.split", "train"], "conversation 'procedural/train/0/0' is of the train split"),
         (["--episodes", "0"], "episodes=0: expected at least 1"),
+        (["--teacher", "model"], "teacher 'model': expected one of oracle, annotations"),
+        (["--teacher", "annotations"], "teacher 'annotations' knows LoCoMo only, not 'dialogue'"),
     ],
 )
 def test_a_mistake_ends_the_program_with_one_line(candidates, tmp_path, argv, error):
@@ -128,11 +145,17 @@ def test_validation_is_the_split_unless_another_is_named():
     assert load_settings(select_adapters.SelectionSettings, [], "").env.kwargs == {"split": "validation"}
 
 
-def test_a_table_names_every_candidate():
+def test_a_table_names_every_candidate_and_what_it_does_by_itself():
     rows = [
-        select_adapters.Candidate("extract", name, score, 9.6, name == "b") for name, score in (("a", 0.1), ("b", 0.2))
+        select_adapters.Candidate("extract", name, score, 9.6, 1.234, {"readable": 1.0, "f1": score / 2}, name == "b")
+        for name, score in (("a", 0.1), ("b", 0.2))
     ]
     assert select_adapters.format_selection(rows).split("\n")[2:] == [
-        "| extract | a | 0.100 | 10 |",
-        "| extract | **b** | 0.200 | 10 |",
+        "| extract | a | 0.100 | 10 | 1.23 |",
+        "| extract | **b** | 0.200 | 10 | 1.23 |",
+        "",
+        "| extract | readable | f1 |",
+        "|---|---|---|",
+        "| a | 1.000 | 0.050 |",
+        "| **b** | 1.000 | 0.100 |",
     ]

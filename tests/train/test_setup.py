@@ -2,10 +2,14 @@ import gymnasium
 import pytest
 import torch
 
+from agents.answer_policy import AnswerPolicy
+from agents.answerer import AnswerAgent
 from agents.backbone import LoraSettings, add_adapter, save_adapter
+from agents.manager import MemoryManager
+from tests.scripted import tea_story, write_custom
 from train import setup
 from train.settings import BackboneSettings, EnvSettings, LoraShape
-from train.setup import build_env, build_policy, last_checkpoint
+from train.setup import PolicySettings, build_env, build_policy, last_checkpoint, trained_policy, with_answerer
 
 TINY = BackboneSettings("tiny-llama")
 
@@ -80,6 +84,46 @@ def test_a_seed_decides_the_fresh_adapter():
     first, again, other = (trained_parameters(build_policy(TINY, LoraShape(rank=2), seed)) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.fixture
+def answer_env(tmp_path):
+    source = {"path": str(write_custom(tmp_path / "stories.jsonl", tea_story()))}
+    return EnvSettings(
+        "memgym/MemoryR1Answer-v0", {"source": "memgym/Custom-v0", "split": "test", "source_kwargs": source}
+    )
+
+
+def test_the_environment_decides_what_is_trained(answer_env):
+    backbone = build_policy(TINY, LoraShape(rank=2), 0)
+    answerer = trained_policy(backbone, PolicySettings(distil=False, max_new_tokens=7), build_env(answer_env, 1), 0)
+    assert (type(answerer), answerer.adapter, answerer.temperature) == (AnswerPolicy, "default", 1.0)
+    assert backbone.trained_as["default"] == {"role": "answerer", "distil": False, "max_new_tokens": 7}
+    with pytest.raises(ValueError, match="the adapter was trained as answerer, not as manager"):
+        trained_policy(backbone, PolicySettings(), build_env(EnvSettings(), 1), 0)
+    other = build_policy(TINY, LoraShape(rank=2), 0)
+    manager = trained_policy(other, PolicySettings(style="quote", temperature=0.5), build_env(EnvSettings(), 1), 0)
+    assert (type(manager), manager.style, manager.temperature) == (MemoryManager, "quote", 0.5)
+    assert other.trained_as["default"]["role"] == "manager"
+
+
+def test_an_answerer_goes_on_as_its_adapter_was_trained(answer_env):
+    backbone = build_policy(TINY, LoraShape(rank=2), 0)
+    backbone.trained_as["default"] = AnswerAgent(backbone, "default").record
+    assert trained_policy(backbone, PolicySettings(), build_env(answer_env, 1), 0).distil is False
+
+
+def test_settings_of_the_other_role_are_refused(answer_env):
+    backbone = build_policy(TINY, LoraShape(rank=2), 0)
+    for changes in ({"style": "quote"}, {"codec": "memory_r1"}, {"search": True}):
+        with pytest.raises(ValueError, match=r"agent\..* is a Memory Manager's: this policy has a format of its own"):
+            trained_policy(backbone, PolicySettings(**changes), build_env(answer_env, 1), 0)
+    with pytest.raises(
+        ValueError, match=r"agent\.distil=False is an Answer Agent's: this environment takes operations"
+    ):
+        trained_policy(backbone, PolicySettings(distil=False), build_env(EnvSettings(), 1), 0)
+    with pytest.raises(ValueError, match=r"answerer='here': in memgym/MemoryR1Answer-v0 the policy .* answers itself"):
+        with_answerer(answer_env, "here", backbone)
 
 
 def test_the_last_checkpoint_is_the_one_of_the_highest_step(tmp_path):

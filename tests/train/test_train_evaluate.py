@@ -9,8 +9,10 @@ from agents.backbone import LoraSettings, add_adapter, save_adapter
 from agents.manager import MemoryManager
 from memgym.records import Manifest, read_trajectories
 from tests.scripted import tea_story, write_custom
-from train import evaluate
-from train.evaluate_arguments import parse_arguments, split_agent
+from train import evaluate, evaluate_models
+from train.evaluate_arguments import parse_arguments
+from train.evaluate_models import Models
+from train.evaluate_systems import System, split_agent
 from train.settings import EnvSettings
 from train.setup import build_env
 
@@ -90,14 +92,14 @@ def test_every_agent_leaves_its_trajectories_and_how_they_came_about(stories, tm
 
 def test_a_second_evaluation_replaces_the_records_of_the_first(stories, tmp_path):
     for _ in range(2):
-        evaluate.main([*stories, "--agents", "no_memory"])
+        evaluate.main([*stories, "--agents", "no_memory", "--fresh"])
     assert len(list(read_trajectories(tmp_path / "out" / "no_memory"))) == 3
 
 
 @pytest.mark.parametrize("num_envs", ["1", "2", "64"])
 def test_how_many_episodes_run_together_changes_nothing(stories, num_envs):
-    agents = evaluate.main([*stories, "--agents", "random", "--budget", "20", "--num-envs", num_envs])["agents"]
-    assert agents == evaluate.main([*stories, "--agents", "random", "--budget", "20"])["agents"]
+    argv = [*stories, "--agents", "random", "--budget", "20", "--fresh"]
+    assert evaluate.main([*argv, "--num-envs", num_envs])["agents"] == evaluate.main(argv)["agents"]
 
 
 def test_a_range_of_episodes_can_be_chosen(stories, tmp_path):
@@ -147,14 +149,14 @@ def test_a_backbone_is_loaded_once_and_each_adapter_once(tmp_path, monkeypatch, 
     add_adapter(own_backbone, "default", LoraSettings(rank=2))
     save_adapter(own_backbone, "default", tmp_path / "a")
     loads = []
-    original = evaluate.load_backbone
+    original = evaluate_models.load_backbone
     monkeypatch.setattr(
-        evaluate, "load_backbone", lambda name, **kwargs: loads.append(name) or original(name, **kwargs)
+        evaluate_models, "load_backbone", lambda name, **kwargs: loads.append(name) or original(name, **kwargs)
     )
-    models = evaluate.Models("tiny-llama", "auto")
+    models = Models(parse_arguments([], ""))
     backbone, none = models.get("tiny-llama", None)
-    again, label = models.get("tiny-llama", str(tmp_path / "a"))
-    assert models.get("tiny-llama", str(tmp_path / "a")) == (backbone, label)
+    again, label = models.get("tiny-llama", tmp_path / "a")
+    assert models.get("tiny-llama", tmp_path / "a") == (backbone, label)
     assert backbone is again
     assert none is None
     assert backbone.adapters == (label,)
@@ -177,8 +179,11 @@ def test_an_agent_is_a_label_a_name_and_an_adapter(spec, parts):
 def test_an_adapter_can_read_as_well(tmp_path, own_backbone):
     add_adapter(own_backbone, "default", LoraSettings(rank=2))
     save_adapter(own_backbone, "default", tmp_path / "a")
-    reader = evaluate.Models("smollm2", "auto").reader(f"tiny-llama@{tmp_path / 'a'}")
-    assert reader.backbone.adapters == (reader.adapter,)
+    models = Models(parse_arguments(["--backbone", "tiny-llama"], ""))
+    for spec in ("tiny-llama", "answerer"):
+        reader = models.reader(System("a", "oracle", f"{spec}@{tmp_path / 'a'}"), 2500)
+        assert reader.backbone.adapters == (reader.adapter,)
+        assert reader.window == 2500
 
 
 @pytest.fixture
@@ -198,13 +203,13 @@ def test_a_manager_reads_and_writes_as_its_adapter_was_trained_to(stories, tmp_p
 
 def test_another_style_than_the_adapters_own_ends_with_one_line(stories, tmp_path, quoting, capsys):
     argv = [*stories, *MANAGER, "--agents", "no_memory", f"manager@{quoting}", "--style", "terse"]
-    assert error_of(capsys, argv).startswith("error: the adapter was trained with style='quote', not 'terse'")
+    assert error_of(capsys, argv).startswith("error: manager: the adapter was trained with style='quote', not 'terse'")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_manager_s_adapter_does_not_read_for_an_exam(stories, quoting, capsys):
     message = error_of(capsys, [*stories, "--agents", "oracle", "--readers", f"tiny-llama@{quoting}"])
-    assert message.startswith("error: the adapter was trained as manager, not as answerer")
+    assert message.startswith("error: oracle: the adapter was trained as manager, not as answerer")
 
 
 ROWS = [
@@ -230,8 +235,8 @@ def test_several_runs_have_a_curve_each_and_one_without_held_out_scores_has_none
     for run, rows in (("sft", ROWS[1:2]), ("a", ROWS), ("b", ROWS)):
         (tmp_path / run).mkdir()
         (tmp_path / run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    specs = [f"{run}=manager@{tmp_path / run / 'adapter'}" for run in ("sft", "a", "b")]
-    assert list(evaluate.draw_curves([*specs, "oracle"], tmp_path / "out")) == ["a", "b"]
+    adapters = {run: tmp_path / run / "adapter" for run in ("sft", "a", "b")}
+    assert list(evaluate.draw_curves(adapters, tmp_path / "out")) == ["a", "b"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["curve_a.png", "curve_b.png"]
 
 
@@ -250,6 +255,12 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     assert (arguments.agents, arguments.episodes) == (["oracle", "rag"], 7)
     assert arguments.compare == [["oracle", "rag"]]
     assert arguments.readers == ["extractive"]
+
+
+def test_env_kwargs_of_the_command_line_change_single_keys_of_the_file_s(tmp_path):
+    file = write_config(tmp_path, env_kwargs={"shown": 0, "dialogue": {"chunks": 3, "questions": 6}})
+    arguments = parse_arguments([*file, "--env-kwargs", "{shown: 2, dialogue: {chunks: 1}}"], "")
+    assert arguments.env_kwargs == {"shown": 2, "dialogue": {"chunks": 1, "questions": 6}}
 
 
 def test_an_empty_file_changes_nothing(tmp_path):
@@ -271,13 +282,14 @@ def test_an_empty_file_changes_nothing(tmp_path):
         ({"compare": ["oracle"]}, "argument --compare: expected 2 arguments"),
         ({"agents": "oracle"}, "agents: expected a list, got 'oracle'"),
         ({"env": "memgym/Dialogue-v0"}, "env: expected a list, got 'memgym/Dialogue-v0'"),
+        ({"preset": "locomo"}, "unknown setting preset; expected one of "),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path, capsys, values, message):
     assert message in error_of(capsys, write_config(tmp_path, **values))
 
 
-@pytest.mark.parametrize("text", ["- a\n", "a: [\n"])
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "seed: 1\nseed: 2\n"])
 def test_a_broken_file_is_named(tmp_path, capsys, text):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
@@ -288,10 +300,14 @@ def test_a_broken_file_is_named(tmp_path, capsys, text):
     ("argv", "message"),
     [
         (["--agents", "nobody"], "agent 'nobody' is unknown; choose one of no_memory, "),
-        (["--agents", "memlora"], "agent 'memlora' is unknown; choose one of no_memory, "),
+        (["--agents", "memlora@nowhere"], "system memlora: no adapter in nowhere/extract: expected a folder"),
+        (["--no-engram"], "--no-engram: none of the adapters was trained with an Engram: leave it out"),
+        (["--against", "nobody"], "--against nobody: expected best_untrained or one of no_memory, "),
+        (["--preset", "nothing"], "argument --preset: invalid choice: 'nothing'"),
+        (["--systems", "rag"], "--systems chooses among the systems of --preset or --config, and there are none"),
         (["--codec", "foo"], "argument --codec: invalid choice: 'foo'"),
         (["--style", "foo"], "argument --style: invalid choice: 'foo'"),
-        (["--agents", "manager", "--style", "quote", "--search"], "error: style 'quote' cannot search"),
+        (["--agents", "manager", "--style", "quote", "--search"], "error: manager: style 'quote' cannot search"),
         (["--temperature", "-1"], "argument --temperature: -1: expected at least 0"),
         (["--temperature", "nan"], "argument --temperature: nan: expected at least 0"),
         (["--max-new-tokens", "0"], "argument --max-new-tokens: 0: expected at least 1"),
@@ -308,7 +324,7 @@ def test_a_broken_file_is_named(tmp_path, capsys, text):
         (["--episodes", "4"], "4 episodes from number 0 were asked for, the task custom has 3: change --episodes"),
         (["--first-episode", "3"], "the task custom has 3: change --episodes or --first-episode"),
         (["--episodes", "0"], "0 episodes from number 0 were asked for"),
-        (["--agents", "oracle@adapter"], "oracle@adapter: only the manager takes an adapter"),
+        (["--agents", "oracle@adapter"], "agent oracle@adapter: only manager and memlora take an adapter"),
         (["--compare", "oracle", "nobody"], "--compare oracle nobody: both must be among the agents no_memory, "),
         (["--agents", "oracle", "oracle"], "agent oracle is named twice"),
     ],

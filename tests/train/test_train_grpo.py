@@ -304,6 +304,7 @@ def test_a_mistake_in_the_settings_ends_with_one_line_before_anything_is_loaded(
         (["--answerer", "nowhere"], "no adapter in nowhere"),
         (["--answerer", "nowhere", "--env.kwargs.reader", "extractive"], r"answerer and env\.kwargs\.reader both say"),
         (["--backbone.engram", "{colour: red}"], ".*colour"),
+        (["--agent.distil", "true"], r"agent\.distil=True is an Answer Agent's"),
     ],
 )
 def test_a_mistake_that_comes_to_light_in_the_set_up_ends_with_one_line(tiny_run, tmp_path, argv, message):
@@ -314,7 +315,8 @@ def test_a_mistake_that_comes_to_light_in_the_set_up_ends_with_one_line(tiny_run
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*grpo*.yaml")), ids=lambda path: path.name)
 def test_every_config_in_the_repository_fits_the_trainer_and_its_environment(path):
-    settings = settings_of("--config", str(path))
+    shared = path.with_name(f"{path.name.rpartition('_')[0]}.yaml")  # with PPO
+    settings = settings_of(*(["--config", str(shared)] if shared.exists() else []), "--config", str(path))
     trainer = grpo.trainer_arguments(settings)
     rows = settings.episodes_per_step * settings.turns_per_trajectory * settings.group_size
     assert trainer.generation_batch_size == rows

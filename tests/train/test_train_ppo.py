@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,16 +8,11 @@ import yaml
 from accelerate import Accelerator, DistributedType
 from transformers import TrainerState
 
-from agents.answer_policy import AnswerPolicy
 from agents.backbone import active_adapter, save_adapter
 from agents.manager import MemoryManager
 from agents.trained_as import read_record
-from memgym.envs.answer import AnswerEnv
-from memgym.envs.vector import MemoryVectorEnv
 from memgym.records import Manifest
-from memgym.tasks.retrieved_questions import RetrievedQuestions
-from memgym.tasks.task import EpisodeList
-from tests.scripted import make_chat, make_question, make_vector, tea_story
+from tests.scripted import make_vector, tea_story
 from train import ppo
 from train.advantages import Discounts, gae
 from train.callbacks import read_metrics
@@ -54,8 +50,7 @@ def make(tiny_run, tmp_path):
     def make(*more):
         settings = load_settings(ppo.PPOSettings, arguments(tiny_run, tmp_path, *more), "")
         backbone = build_policy(settings.backbone, settings.lora, settings.seed)
-        policy = MemoryManager(backbone, adapter="default", seed=settings.seed, **vars(settings.agent))
-        return ppo.PPO(settings, backbone, policy, Accelerator(cpu=True))
+        return ppo.PPO(settings, backbone, Accelerator(cpu=True))
 
     return make
 
@@ -281,6 +276,24 @@ def test_the_reward_stands_at_the_turns_last_token_and_the_kl_where_it_arises(ma
     assert figures["kl"] == pytest.approx(sum(k3) / 3, rel=1e-5)
 
 
+@pytest.mark.parametrize(("where", "weight"), [("loss", 0.5), ("reward", 0.0)])
+def test_the_loss_of_a_token_is_policy_plus_value_plus_kl_by_hand(make, where, weight):
+    """r = e^.5 with A = 1 and -1; the value moved from 0 to .5 with returns 1 and -1; .25 nats from the reference."""
+    algorithm = make("--kl_in", where, "--kl_coef", "0.5", "--value_coef", "0.1")
+    rows = [Turn((5, 6), (7, 8), 0.0)]
+    algorithm.score(rows)
+    now = rows[0].old_logps
+    torch.nn.init.constant_(algorithm.model.value_head.linear.bias, 0.5)
+    rows[0].old_logps, rows[0].reference_logps = now - 0.5, now + 0.25
+    rows[0].advantages = rows[0].returns = torch.tensor([1.0, -1.0])
+    policy = torch.tensor([-1.2, math.exp(0.5)])  # clipped where it gains, not where it loses
+    value = torch.tensor([0.5 * 0.8**2, 0.5 * 1.5**2])  # the worse of .2 and .5
+    kl = math.exp(0.25) - 1 - 0.25
+    losses = algorithm.losses(rows)
+    torch.testing.assert_close(losses["loss"], policy + 0.1 * value + weight * kl, rtol=1e-4, atol=1e-5)
+    assert losses["clip_fraction"].tolist() == [1.0, 1.0]
+
+
 def test_the_value_loss_of_an_update_is_clipped_around_the_old_value(make):
     """The critic is moved by hand; the loss is that of the formula, on values that only the head decides."""
     algorithm = make()
@@ -380,18 +393,6 @@ def test_every_credit_assignment_trains(make, kind):
     assert make(*options).step(0)["updates"] == 4
 
 
-def test_an_answerer_is_trained_by_the_same_algorithm(make):
-    algorithm = make("--episodes_per_step", 2, "--group_size", 2)
-    chat = make_chat(6, [make_question("How long is 5?", "5 metres", "t5"), make_question("And 2?", "2", "t2")])
-    task = RetrievedQuestions(EpisodeList("chats", [chat]))
-    env = MemoryVectorEnv(AnswerEnv(task, reward={"f1": 1.0, "format": 0.1}), 4)
-    algorithm.curriculum = SimpleNamespace(env=lambda step: env)
-    algorithm.policy = AnswerPolicy(algorithm.backbone, adapter="default", max_new_tokens=6, temperature=1.0)
-    figures = algorithm.step(0)
-    assert (figures["updates"], figures["completions/mean_length"]) == (4, 6)
-    assert figures["reward"] == pytest.approx(figures["score"] + 0.1 * figures["terms/format"])
-
-
 def test_a_curriculum_changes_the_episodes_with_the_step(make):
     stages = "[{until_step: 1, env: {dialogue: {chunks: 1}}}]"
     algorithm = make("--curriculum", stages)
@@ -415,6 +416,8 @@ def test_a_curriculum_changes_the_episodes_with_the_step(make):
         (["--agent.temperature", "0"], r"agent.temperature=0\.0: PPO learns from samples"),
         (["--credit.kind", "blame"], "credit.kind='blame': expected one of"),
         (["--curriculum", "[{until_step: 3}]"], r"curriculum\[0\]"),
+        (["--share_prefixes", "true"], "unknown setting share_prefixes; expected one of"),  # GRPO's
+        (["--agent.distil", "true"], r"agent\.distil=True is an Answer Agent's"),
     ],
 )
 def test_settings_that_cannot_work_end_with_one_line(tiny_run, tmp_path, options, message):
@@ -429,8 +432,15 @@ def test_sharded_models_are_refused(tiny_run, tmp_path, monkeypatch, kind):
         ppo.main(arguments(tiny_run, tmp_path))
 
 
+def as_it_is_run(path):
+    """Those that share settings with the other trainer come after the file that holds these."""
+    shared = path.with_name(f"{path.name.rpartition('_')[0]}.yaml")
+    return [*(["--config", str(shared)] if shared.exists() else []), "--config", str(path)]
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*ppo*.yaml")), ids=lambda path: path.name)
 def test_every_config_in_the_repository_fits_the_trainer_and_its_environment(path):
-    settings = load_settings(ppo.PPOSettings, ["--config", str(path)], "")
-    env = build_env(settings.env, 1, settings.eval_env)
-    assert env.envs[0].config.make_budget().total == yaml.safe_load(path.read_text())["env"]["kwargs"]["budget"]
+    settings = load_settings(ppo.PPOSettings, as_it_is_run(path), "")
+    if settings.env.id == "memgym/Dialogue-v0":
+        env = build_env(settings.env, 1, settings.eval_env)
+        assert env.envs[0].config.make_budget().total == yaml.safe_load(path.read_text())["env"]["kwargs"]["budget"]

@@ -20,9 +20,24 @@ def test_the_turns_of_a_trajectory_are_its_decisions_with_the_rewards_they_are_g
     ]
 
 
+def test_turns_without_tokens_are_left_out_and_their_rewards_go_to_the_turn_before():
+    """MemLoRA's updates; the first of them has no turn before it."""
+    steps = [step((), ()), step((1, 2), (3,)), step((), ()), step((), ()), step((4,), (5, 6)), step((), ())]
+    turns = turns_of(Trajectory(0, "story", "memlora", steps), [32.0, 1.0, 2.0, 4.0, 8.0, 16.0])
+    assert [(turn.completion_ids, turn.reward) for turn in turns] == [((3,), 1 + 2 + 4), ((5, 6), 8 + 16)]
+
+
+@pytest.mark.parametrize(("kl_cost", "expected"), [(0.0, [0.0, 0.0, 2.0]), (0.5, [-0.25, 0.5, 1.0])])
+def test_the_reward_stands_at_the_last_token_and_the_cost_of_leaving_the_reference_at_each(kl_cost, expected):
+    turn = Turn((5,), (6, 7, 8), 2.0)
+    turn.values = torch.zeros(3)
+    turn.old_logps, turn.reference_logps = torch.tensor([-1.0, -3.0, -1.0]), torch.tensor([-1.5, -2.0, -3.0])
+    assert turn.token_rewards(kl_cost).tolist() == expected
+
+
 @pytest.mark.parametrize("decision", [((), (3,)), ((1, 2), ())])
 def test_a_policy_that_generates_no_tokens_cannot_be_trained(decision):
-    with pytest.raises(ValueError, match="policy 'oracle' gave a decision without tokens"):
+    with pytest.raises(ValueError, match="policy 'oracle' gave no decision with tokens"):
         turns_of(Trajectory(0, "story", "oracle", [step(*decision)]), [0.0])
 
 

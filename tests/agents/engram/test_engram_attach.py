@@ -4,7 +4,16 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from agents.engram import attach, detach, engram_layers, engram_off, hasher_of, is_attached, set_trainable
+from agents.engram import (
+    EngramConfig,
+    attach,
+    detach,
+    engram_layers,
+    engram_off,
+    hasher_of,
+    is_attached,
+    set_trainable,
+)
 
 IDS = torch.arange(3, 43).reshape(2, 20)
 
@@ -21,6 +30,18 @@ def test_at_init_the_logits_are_bit_equal_to_the_plain_model(each_tiny_backbone,
     assert torch.equal(logits(model), before)
 
 
+def test_on_the_embedded_model_too(smollm2):
+    model, ids = smollm2.model, torch.tensor([[504, 2644, 6330, 282, 4649, 314]])
+    before = logits(model, ids)
+    attach(model, smollm2.tokenizer, EngramConfig())
+    try:
+        assert torch.equal(logits(model, ids), before)
+        assert [len(layer.table.weight) for layer in engram_layers(model).values()] == [321_238, 323_560]
+    finally:
+        detach(model)  # other tests share it
+    assert torch.equal(logits(model, ids), before)
+
+
 def test_in_bfloat16_too_and_under_autocast(own_backbone, small):
     model = own_backbone.model
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -32,6 +53,21 @@ def test_in_bfloat16_too_and_under_autocast(own_backbone, small):
     attach(model, own_backbone.tokenizer, small(conv=True))
     assert torch.equal(logits(model), before)
     assert {weight.dtype for layer in engram_layers(model).values() for weight in layer.parameters()} == {torch.float32}
+
+
+def test_a_model_that_is_cast_afterwards_computes_nearly_the_same(grafted):
+    model = grafted(conv=True).model
+    before = logits(model)
+    after = logits(model.to(torch.bfloat16))
+    assert after.dtype == torch.bfloat16
+    torch.testing.assert_close(after.float(), before, rtol=0.0, atol=0.1 * float(before.abs().max()))
+
+
+def test_attaching_leaves_the_random_states_of_all_devices_alone(own_backbone, small, monkeypatch):
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("reseeds the accelerators too"))
+    before = torch.random.get_rng_state()
+    attach(own_backbone.model, own_backbone.tokenizer, small())
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_with_a_filled_table_they_are_not(each_tiny_backbone, small):
@@ -117,10 +153,11 @@ def test_texts_packed_behind_a_shared_prefix_are_read_like_texts_apart(grafted):
     torch.testing.assert_close(shown.reshape(2, 8, -1), apart, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("device", ["model", "host"])
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_gradient_checkpointing_gives_the_same_gradients(each_tiny_backbone, small, fill_engram, reentrant):
+def test_gradient_checkpointing_gives_the_same_gradients(each_tiny_backbone, small, fill_engram, reentrant, device):
     model = each_tiny_backbone.model
-    attach(model, each_tiny_backbone.tokenizer, small(conv=True))
+    attach(model, each_tiny_backbone.tokenizer, small(conv=True, device=device))
     fill_engram(model)
     expected = gradients(model)
     model.gradient_checkpointing_enable({"use_reentrant": reentrant})

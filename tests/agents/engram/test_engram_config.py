@@ -38,7 +38,13 @@ def test_sizes_derived_from_the_defaults():
         ({"layers": [4, 1]}, r"^Engram layers=\(4, 1\): expected rising 0-based layer numbers$"),
         ({"layers": []}, r"^Engram layers=\(\): expected rising"),
         ({"device": "cuda"}, "^Engram device='cuda': expected one of model, host$"),
-        ({"table_init_std": -1.0}, "^Engram table_init_std=-1.0: expected at least 0$"),
+        ({"table_init_std": -1.0}, "^Engram table_init_std=-1.0: expected a number of at least 0$"),
+        ({"table_init_std": "little"}, "^Engram table_init_std='little': expected a number"),
+        ({"heads": True}, "^Engram heads=True: expected a whole number"),
+        ({"seed": -1}, "^Engram seed=-1: expected a whole number of at least 0$"),
+        ({"conv": "no"}, "^Engram conv='no': expected true or false$"),
+        ({"layers": 3}, "^Engram layers=3: expected a list of layer numbers$"),
+        ({"layers": ["1"]}, r"^Engram layers=\['1'\]: expected a list of layer numbers$"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(values, message):

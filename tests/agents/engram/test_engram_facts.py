@@ -100,6 +100,12 @@ def test_nothing_to_write_is_refused(backbone, facts):
         write(backbone, facts)
 
 
+@pytest.mark.parametrize("orders", [(), (1, 3), (3, 4)])
+def test_orders_that_there_are_not_are_refused(backbone, orders):
+    with pytest.raises(ValueError, match=r"^orders=.*: expected lengths of n-grams, from 2 to 3$"):
+        write(backbone, FEW, orders=orders)
+
+
 @pytest.mark.parametrize("settings", [{"steps": -1}, {"batch_size": 0}, {"confidence": 1.0}, {"learning_rate": 0.0}])
 def test_settings_out_of_range_are_refused(backbone, settings):
     with pytest.raises(ValueError, match="expected steps >= 0"):
@@ -130,12 +136,15 @@ def test_continuations_of_several_tokens_are_known_and_recall_agrees_with_genera
     assert [generated(backbone, fact) == fact.continuation for fact in FEW] == list(edit.known) == [True, True]
 
 
-def test_exactly_the_rows_read_at_the_trigger_positions_change(backbone):
+@pytest.mark.parametrize("orders", [None, (2,), (2, 3)])
+def test_exactly_the_rows_read_at_the_trigger_positions_change(backbone, orders):
     before = weights(backbone.model)
-    edit = write(backbone, FEW, steps=3)
+    edit = write(backbone, FEW, steps=3, orders=orders)
+    heads = {None: slice(4, 8), (2,): slice(0, 4), (2, 3): slice(0, 8)}[orders]  # None is the longest alone
     for index, layer in engram_layers(backbone.model).items():
         # "pet of Zorvin" ends at position 12; of " cat" the last token predicts nothing
-        expected = torch.cat([rows_at(backbone, f.text + f.continuation, index)[12:-1] for f in FEW]).unique()
+        read = [rows_at(backbone, fact.text + fact.continuation, index)[12:-1, heads] for fact in FEW]
+        expected = torch.cat(read).unique()
         assert edit.changed_rows[index] == expected.tolist()
         name = f"model.layers.{index}.engram.table.weight"
         changed = (before.pop(name) != layer.table.weight).any(dim=1)
@@ -160,7 +169,7 @@ def test_the_first_step_is_adam_on_the_gradient_of_whole_sequences(own_backbone,
         loss = loss + torch.nn.functional.cross_entropy(scores, ids[0, first:], reduction="sum")
     tables = [layer.table.weight for layer in engram_layers(own_backbone.model).values()]
     gradients = torch.autograd.grad(loss, tables)
-    edit = write(own_backbone, facts, steps=1, learning_rate=0.01, batch_size=2, exact=exact)
+    edit = write(own_backbone, facts, steps=1, learning_rate=0.01, batch_size=2, exact=exact, orders=(2, 3))
     for change, gradient in zip(edit.layers.values(), gradients, strict=True):
         slope = gradient[change.rows]
         expected = -0.01 * slope / (slope.abs() + 1e-8)
@@ -208,7 +217,7 @@ def test_tables_on_the_host_lora_and_bfloat16_are_no_obstacle():
     attach(backbone.model, backbone.tokenizer, EngramConfig(layers=(0,), heads=4, rows=5003, row_dim=8, device="host"))
     add_adapter(backbone, "default")
     before = weights(backbone.model)
-    edit = write(backbone, FACTS[:4], steps=40)
+    edit = write(backbone, FACTS[:4], steps=40, orders=(2, 3))
     assert edit.known == (True,) * 4
     edit.undo(backbone.model)
     assert_same(backbone.model, before)
@@ -321,8 +330,57 @@ def test_an_exact_edit_leaves_the_tables_and_every_other_n_gram_alone(crowded):
     written.undo(crowded.model)
     edit = write(crowded, FACTS[:5], steps=5, exact=True)
     assert edit.changed_rows == written.changed_rows
+    assert written.touch_probability > 0.0 == edit.touch_probability
     assert torch.equal(logits(crowded, prompt), plain)
     assert_same(crowded.model, before)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_spared_texts_keep_their_logits_to_the_bit(crowded, exact):
+    talk = ["Shall we go for a swim?", "An old vine"]  # "vin" is where the first fact is written
+    plain = [logits(crowded, text) for text in talk]
+    unspared = write(crowded, FACTS[:5], steps=5, orders=(2, 3), exact=exact)
+    assert not all(torch.equal(logits(crowded, text), before) for text, before in zip(talk, plain, strict=True))
+    unspared.undo(crowded.model)
+    edit = write(crowded, FACTS[:5], steps=5, orders=(2, 3), exact=exact, spare=talk)
+    assert all(torch.equal(logits(crowded, text), before) for text, before in zip(talk, plain, strict=True))
+    assert not torch.equal(logits(crowded, FACTS[1].text), unedited(crowded, edit, FACTS[1].text))
+    for index in (0, 1):
+        read = {row for text in talk for row in rows_at(crowded, text, index).flatten().tolist()}
+        lost = set(unspared.changed_rows[index]) - set(edit.changed_rows[index])
+        assert lost and (exact or lost == read & set(unspared.changed_rows[index]))
+
+
+def unedited(backbone, edit, text):
+    edit.undo(backbone.model)
+    shown = logits(backbone, text)
+    edit.apply(backbone.model)
+    return shown
+
+
+def test_facts_written_before_are_kept_when_their_texts_are_spared(backbone):
+    first = write(backbone, FACTS[:3])
+    texts = [fact.text for fact in first.facts]
+    written = [logits(backbone, text) for text in texts]
+    second = write(backbone, FACTS[3:8], orders=(2, 3), spare=texts)
+    assert second.known == (True,) * 5
+    assert all(torch.equal(logits(backbone, text), before) for text, before in zip(texts, written, strict=True))
+    assert all(recall(backbone.model, backbone.tokenizer, first.facts))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_fact_that_is_left_no_row_stays_unknown_and_does_not_harm_the_others(backbone, exact):
+    edit = write(backbone, FACTS[:3], spare=[FACTS[1].text], steps=40, batch_size=1, exact=exact)
+    assert edit.known == (True, False, True)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_sparing_all_there_is_to_write_is_refused_and_changes_nothing(backbone, exact):
+    before = weights(backbone.model)
+    with pytest.raises(ValueError, match=r"^the texts to spare read all rows that the facts would be written into"):
+        write(backbone, FACTS[:2], spare=[fact.text for fact in FACTS[:2]], exact=exact)
+    assert_same(backbone.model, before)
+    assert not any(layer._forward_pre_hooks for layer in engram_layers(backbone.model).values())
 
 
 def test_cached_decoding_reads_an_exact_edit_as_a_whole_sequence_does(backbone):
@@ -346,7 +404,7 @@ def test_n_grams_are_told_apart_by_all_their_rows_of_one_order():
 
 
 def test_two_facts_that_end_alike_share_the_rows_of_the_shorter_n_gram(backbone):
-    edit = write(backbone, [Fact("xab", "c"), Fact("yab", "d")], steps=2)
+    edit = write(backbone, [Fact("xab", "c"), Fact("yab", "d")], steps=2, orders=(2, 3))
     for index, layer in edit.layers.items():
         bigram = rows_at(backbone, "xab", index)[-1, :4].tolist()  # order by order, 4 heads each
         assert layer.shared == {row: (0, 1) for row in bigram}

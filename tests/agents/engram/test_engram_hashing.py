@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -111,17 +113,28 @@ def test_all_that_the_addresses_depend_on_is_in_the_checkpoint_and_stays_whole(g
     assert {buffer.dtype for buffer in golden.to(torch.bfloat16).buffers()} == {torch.int64}
 
 
-def test_distinct_ngrams_of_dialogue_spread_over_the_rows_like_a_uniform_hash():
+def dialogue():
+    generator = DialogueGenerator()
+    return "\n".join(chunk.text for index in range(3) for chunk in generator.episode(0, index).chunks)
+
+
+def prose():
+    return (Path(__file__).parents[3] / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", [dialogue, prose])
+def test_distinct_ngrams_of_real_text_spread_over_the_rows_like_a_uniform_hash(text):
     """Chi-square per head, summed over the heads of a layer; its normal approximation at p > .01, both sides."""
     compression = compress_vocabulary(build_byte_tokenizer(), 259)
     hasher = NgramHasher(EngramConfig(layers=(1, 14), heads=8, rows=503), compression)
-    ids = hasher.compress(torch.tensor([build_byte_tokenizer()(dialogue())["input_ids"]]))
+    ids = hasher.compress(torch.tensor([build_byte_tokenizer()(text())["input_ids"]]))
     rows = hasher(ids)[:, 0, 2:]  # (L, T, heads): whole n-grams only
     windows = ids[0].unfold(0, 3, 1)
     for layer in range(2):
         chi_square, freedom = 0.0, 0
         for order in (2, 3):
             _, first = np.unique(windows[:, 3 - order :].numpy(), axis=0, return_index=True)
+            assert len(first) > 300
             for head in range(8):
                 size = int(hasher.primes[layer, order - 2, head])
                 within = rows[layer, first, 8 * (order - 2) + head] - hasher.offsets[layer, order - 2, head]
@@ -130,8 +143,3 @@ def test_distinct_ngrams_of_dialogue_spread_over_the_rows_like_a_uniform_hash():
                 chi_square += float((counts - expected).square().sum() / expected)
                 freedom += size - 1
         assert abs(chi_square - freedom) / (2 * freedom) ** 0.5 < 2.58
-
-
-def dialogue():
-    generator = DialogueGenerator()
-    return "\n".join(chunk.text for index in range(3) for chunk in generator.episode(0, index).chunks)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from agents.engram import engram_layers
+from agents.engram import engram_layers, engram_off, hasher_of
 from agents.engram.host import HostTable
 
 IDS = torch.arange(3, 43).reshape(2, 20)
@@ -26,6 +26,29 @@ def test_a_model_with_tables_in_host_memory_computes_the_same(both):
         [*model.generate(IDS, attention_mask=torch.ones_like(IDS), max_new_tokens=8)] for model in both[::-1]
     )
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_the_rows_of_all_layers_are_asked_for_before_the_first_layer_runs(both, monkeypatch):
+    model, order, fetch = both[1], [], HostTable.fetch
+    monkeypatch.setattr(HostTable, "fetch", lambda table, rows: (order.append("fetch"), fetch(table, rows))[1])
+    for number, layer in enumerate(model.model.layers):
+        layer.register_forward_pre_hook(lambda *_, number=number: order.append(number))
+    with torch.no_grad():
+        cache = model(IDS, use_cache=True).past_key_values
+        model(IDS[:, :1], past_key_values=cache)
+    assert order == ["fetch", "fetch", 0, 1] * 2
+
+
+def test_tables_that_are_switched_off_are_not_read(both, monkeypatch):
+    monkeypatch.setattr(HostTable, "fetch", lambda *_: pytest.fail("reads a table"))
+    with engram_off(both[1]), torch.no_grad():
+        both[1](IDS)
+
+
+def test_a_table_that_cannot_be_read_fails_the_forward_pass_and_no_thread_hides_it(both):
+    hasher_of(both[1]).offsets.add_(10**6)
+    with pytest.raises(IndexError):
+        both[1](IDS)
 
 
 def test_and_learns_the_same(both):

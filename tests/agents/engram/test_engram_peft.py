@@ -1,6 +1,6 @@
 import pytest
 import torch
-from peft import get_peft_model
+from peft import LoraConfig, get_peft_model
 
 from agents.backbone import (
     LoraSettings,
@@ -57,8 +57,14 @@ def test_lora_wraps_no_projection_of_engram(grafted):
     model = get_peft_model(backbone.model, lora_config(backbone.model, LoraSettings()))
     wrapped = {name.rsplit(".lora_A", 1)[0] for name, _ in model.named_modules() if name.endswith(".lora_A")}
     assert wrapped and not any("engram" in name for name in wrapped)
-    for layer in engram_layers(model).values():
-        assert type(layer.key_proj) is type(layer.value_proj) is torch.nn.Linear
+
+
+def test_nor_does_lora_on_all_linear_layers_and_naming_them_is_refused(grafted):
+    model = get_peft_model(grafted().model, LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    wrapped = [name for name, _ in model.named_modules() if name.endswith(".lora_A")]
+    assert wrapped and not any("engram" in name for name in wrapped)
+    with pytest.raises(ValueError, match="is not supported"):
+        get_peft_model(grafted().model, LoraConfig(target_modules=r".*\.(key|value)_proj", task_type="CAUSAL_LM"))
 
 
 def test_the_frozen_engram_is_shared_by_all_adapters_and_stays_on_when_they_are_off(grafted):
