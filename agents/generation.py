@@ -174,7 +174,7 @@ def _adapters_in_model_dtype(model: PreTrainedModel | PeftModel) -> Iterator[Non
         return
     dtype = next(parameter for name, parameter in model.named_parameters() if "lora_" not in name).dtype
     places = [(model.get_submodule(name.rpartition(".")[0])._parameters, name.rpartition(".")[2]) for name in adapted]
-    kept = [parameters[key] for parameters, key in places]
+    kept = [model.get_parameter(name) for name in adapted]
     # Other objects, not other data: with its dtype a parameter loses the hooks by which processes average gradients.
     for (parameters, key), parameter in zip(places, kept, strict=True):
         parameters[key] = torch.nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
