@@ -160,7 +160,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_both_baselines
         assert list(figures["categories"]) == ["1", "2", "4"]
         assert list(figures["measures"]) == ["score", "bleu1", "evidence_recall"]
         assert figures["measures"]["score"]["mean"] == pytest.approx(figures["question_score"])
-    assert f"memgym/LoCoMo-v0, {len(LOCOMO["'systems'"])} systems, 2 episodes" in printed
+    assert f"memgym/LoCoMo-v0, {len(LOCOMO['systems'])} systems, 2 episodes" in printed
     assert "agent                   LoCoMo F1  by episode " in printed
     assert "1 multi-hop (2)  2 temporal (2)  4 single-hop (2)" in printed
     best, rag = summary["against"]
