@@ -163,7 +163,7 @@ def test_another_reward_shows_as_other_rewards(recorded):
 def test_another_reader_shows_in_the_exam(recorded):
     vector = make_vector(*EPISODES, budget=60, reader=FakeReader(lambda task: "red"))
     found = differences(recorded[-1], next(replay(vector, recorded[-1:])))
-    assert found[-1] == f"exam: score {recorded[-1].score} recorded, 0.5 replayed"
+    assert f"exam: score {recorded[-1].score} recorded, 0.5 replayed" in found
 
 
 def test_a_record_that_was_tampered_with_does_not_verify(recorded):
