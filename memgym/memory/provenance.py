@@ -39,8 +39,6 @@ def attribute_sources(text: str, turns: Sequence[Turn]) -> tuple[str, ...]:
     """
     shares = [coverage(text, turn.line) for turn in turns]
     best = max(shares, default=0.0)
-    if best < _MIN_SHARE:
-        return ()
     if best == 1.0:  # fully explained: only the turns that explain all of it
         return tuple(turn.id for turn, share in zip(turns, shares, strict=True) if share == 1.0)
     floor = max(best / 2, _MIN_SHARE)

@@ -46,6 +46,8 @@ def test_a_text_that_copies_several_turns_has_each_of_them_however_short():
     remark = "And a long remark about the weather, dinner, trains and politics."
     text = "\n".join([TURNS[0].line, TURNS[1].line, remark])
     assert attribute_sources(text, TURNS) == ("t0", "t1")
+    long = [Turn(str(i), "Ann", f"word{i} thing{i}") for i in range(40)]  # no turn explains a fifth of them all
+    assert len(attribute_sources("\n".join(turn.line for turn in long), long)) == 40
 
 
 def test_words_that_several_turns_say_come_from_all_of_them():

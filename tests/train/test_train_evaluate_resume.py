@@ -65,7 +65,7 @@ def test_what_has_changed_is_run_again(stories, ran, more, again):
 
 def test_another_file_of_the_same_name_is_run_again(stories, ran, tmp_path):
     evaluate.main([*stories, "--agents", "oracle"])
-    write_custom(tmp_path / "stories.jsonl", *map(tea_story, "abd"))
+    write_custom(tmp_path / "stories.jsonl", *map(tea_story, "acb"))
     evaluate.main([*stories, "--agents", "oracle"])
     assert ran == ["oracle", "oracle"]
 
