@@ -8,7 +8,7 @@ from agents.backbone import Backbone
 from agents.base import Agent
 from agents.generation import call_seed, generate_with
 from agents.prompts.manager import check_format, render_manager_prompt
-from agents.quoting import read_note, read_quotes, write_quotes
+from agents.quoting import read_quotes, write_quotes
 from agents.trained_as import Record, options_of
 from memgym.envs.spaces import Observation
 from memgym.memory.codecs import get_codec
@@ -16,7 +16,6 @@ from memgym.memory.operations import Operation
 from memgym.rollout import Decision
 
 DEFAULTS = {"codec": "lines", "style": "terse", "search": False, "max_new_tokens": 96}
-QUOTING = {"quote": read_quotes, "note": read_note}  # styles whose replies name lines of the chunk
 
 
 class MemoryManager(Agent):
@@ -43,8 +42,7 @@ class MemoryManager(Agent):
             backbone: Model and tokenizer, shared with any other agent.
             adapter: The LoRA adapter to act with; None acts with the bare backbone.
             codec: How operations are written; a name in ``memgym.memory.CODECS``.
-            style: Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words, or
-                "note", which makes one entry of them.
+            style: Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words.
             search: Whether it is offered to search the memory. A search stays on its chunk, whose next prompt holds
                 what was found.
             max_new_tokens: Longest reply.
@@ -86,13 +84,11 @@ class MemoryManager(Agent):
 
     def read(self, reply: str, observation: Observation) -> list[Operation]:
         """The operations of a reply to ``observation``."""
-        if self.style in QUOTING:
-            return QUOTING[self.style](reply, observation["chunk"])
-        return self.codec.parse(reply)
+        return read_quotes(reply, observation["chunk"]) if self.style == "quote" else self.codec.parse(reply)
 
     def write(self, operations: Sequence[Operation], observation: Observation) -> str:
         """The reply to ``observation`` that asks for ``operations``."""
-        if self.style in QUOTING:
+        if self.style == "quote":
             return write_quotes(operations, observation["chunk"])
         return self.codec.render(operations)
 

@@ -32,35 +32,23 @@ def _read_row(row: str, openings: Sequence[str]) -> Operation:
     return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
 
 
-def read_note(reply: str, chunk: str) -> list[Operation]:
-    """The same reply as one entry that holds the lines in their order, so that they are found together."""
-    operations = read_quotes(reply, chunk)
-    numbers = sorted({operation.quote for operation in operations if operation.kind == "insert"})
-    if not numbers:
-        return operations
-    lines = chunk.split("\n")
-    note = Operation("insert", "episodic", "\n".join(lines[number - 1] for number in numbers))
-    return [note, *(operation for operation in operations if operation.kind == "invalid")]
-
-
 def write_quotes(operations: Sequence[Operation], chunk: str) -> str:
-    """The reply that keeps the lines which ``operations`` copy or quote; undone by ``read_quotes`` or ``read_note``.
+    """The reply that keeps the lines which ``operations`` copy or quote; the inverse of ``read_quotes``.
 
     Raises:
         ValueError: An operation does something else than keeping a line of the chunk.
     """
     lines = chunk.split("\n")
-    numbers = [n for operation in operations if operation.kind != "noop" for n in _line_numbers(operation, lines)]
-    return "\n".join(_opening(lines, number) for number in numbers) or NOTHING
+    rows = [_opening(lines, _line_number(operation, lines)) for operation in operations if operation.kind != "noop"]
+    return "\n".join(rows) or NOTHING
 
 
-def _line_numbers(operation: Operation, lines: Sequence[str]) -> list[int]:
+def _line_number(operation: Operation, lines: Sequence[str]) -> int:
     if operation.kind == "insert" and operation.quote:
-        return [operation.quote]
-    copied = operation.text.split("\n")
-    if operation.kind == "insert" and all(line in lines for line in copied):
-        return [lines.index(line) + 1 for line in copied]
-    raise ValueError(f"a reply of quotes can only keep lines of the chunk, not {operation.kind} {operation.text!r}")
+        return operation.quote
+    if operation.kind == "insert" and operation.text in lines:
+        return lines.index(operation.text) + 1
+    raise ValueError(f"prompt style 'quote' can only keep lines of the chunk, not {operation.kind} {operation.text!r}")
 
 
 def _opening(lines: Sequence[str], number: int) -> str:

@@ -142,12 +142,6 @@ def paired_bootstrap_ci(
     return cluster_bootstrap_ci(difference, groups, level=level, draws=draws, seed=seed)
 
 
-def cluster_means(values: ArrayLike, clusters: Sequence[Hashable]) -> NDArray[np.float64]:
-    """Mean score of each cluster, shape (C,), in order of first appearance: the units of a cluster-level test."""
-    sums, counts = _cluster_totals(_vector(values, "values"), clusters)
-    return sums / counts
-
-
 def _cluster_totals(
     values: NDArray[np.float64], clusters: Sequence[Hashable]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -168,7 +162,7 @@ def paired_permutation(a: ArrayLike, b: ArrayLike, *, draws: int = DRAWS, seed: 
     """Two-sided p-value of the paired permutation test: signs of the differences are flipped.
 
     All 2**N patterns are counted up to 12 units; above, ``draws`` seeded patterns with the +1 correction of Phipson and
-    Smyth (2010). For questions that share conversations pass ``cluster_means`` of both systems.
+    Smyth (2010). Questions that share conversations are not independent: see :func:`paired_test`.
 
     Args:
         a: scores of the first system, shape (N,).

@@ -80,10 +80,6 @@ def test_cluster_bootstrap_estimates_the_mean_over_questions():
     assert interval.estimate == 0.75
 
 
-def test_cluster_means_follow_first_appearance():
-    assert stats.cluster_means([1, 0, 1, 1], ["b", "a", "b", "a"]).tolist() == [1.0, 0.5]
-
-
 def test_paired_bootstrap_cancels_what_the_systems_share():
     hard = np.random.default_rng(1).random(50)
     interval = stats.paired_bootstrap_ci(hard + 0.1, hard, draws=200)

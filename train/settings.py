@@ -63,8 +63,7 @@ class AgentSettings:
 
     codec: str = "lines"
     style: str = "terse"
-    """Prompt style: "full", "terse", "quote", which keeps lines of the chunk by their first words, or "note", which
-    makes one entry of them."""
+    """Prompt style: "full", "terse", or "quote", which keeps lines of the chunk by their first words."""
     search: bool = False
     """Offer to search the memory; a search stays on its chunk (``env.kwargs.max_steps_per_chunk``)."""
     max_new_tokens: int = 96

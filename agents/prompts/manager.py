@@ -10,7 +10,7 @@ from memgym.envs.spaces import Observation
 from memgym.memory.codecs import Codec, MemoryR1Codec, get_codec
 from memgym.memory.operations import STORES, Store
 
-STYLES = {"full": manager_full, "terse": manager_terse, "quote": manager_quote, "note": manager_quote}
+STYLES = {"full": manager_full, "terse": manager_terse, "quote": manager_quote}
 
 
 def render_manager_prompt(
@@ -28,8 +28,7 @@ def render_manager_prompt(
         observation: Fields as in ``memgym.envs.memory.MemoryEnv``.
         codec: How operations are to be written.
         style: "full" explains everything, for models that follow instructions; "terse" says as little as possible,
-            for small models that are fine-tuned on it; "quote" has lines kept by their first words, each as an entry,
-            or, as "note", all of them as one.
+            for small models that are fine-tuned on it; "quote" has lines kept by their first words.
         search: Whether to offer searching.
 
     Raises:
@@ -47,8 +46,6 @@ def check_format(codec: str, style: str, *, search: bool) -> None:
         ValueError: There is no such codec or style, or one of them has no words for searching.
     """
     _check_style(style)
-    if search and STYLES[style] is manager_quote:
-        raise ValueError(f"style {style!r} cannot search: choose 'terse' or 'full'")
     writer = get_codec(codec)
     STYLES[style].system_text(writer, _known_stores(writer), search=search)
 

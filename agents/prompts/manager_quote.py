@@ -11,7 +11,13 @@ TASK = "Which lines may be asked about later? Reply with their first words, one 
 
 
 def system_text(codec: Codec, stores: Sequence[str], *, search: bool) -> str:
-    """The part that is the same for every observation; there are no words for searching."""
+    """The part that is the same for every observation.
+
+    Raises:
+        ValueError: Searching is to be offered, which this format has no words for.
+    """
+    if search:
+        raise ValueError("style 'quote' cannot search: choose 'terse' or 'full'")
     return TASK
 
 

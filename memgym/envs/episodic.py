@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -91,7 +92,7 @@ class Settings(Protocol):
         ...
 
 
-class EpisodicEnv(gymnasium.Env[Observation, Act]):
+class EpisodicEnv(gymnasium.Env[Observation, Act], ABC):
     """Episodes of a task, graded at their end.
 
     A subclass sets `task`, `exam`, `recipe`, `config` and its spaces, and implements the parts of a step: `begin`,
@@ -127,33 +128,33 @@ class EpisodicEnv(gymnasium.Env[Observation, Act]):
         reward, info = self.conclude(report, exam)
         return self.observation(), reward, report.finished, False, info
 
+    @abstractmethod
     def begin(self, episode: Episode) -> None:
         """Start ``episode``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, action: Act) -> StepDone:
         """Carry out one step's action."""
-        raise NotImplementedError
 
+    @abstractmethod
     def paper(self) -> Any:
         """What the finished episode hands in for its exam."""
-        raise NotImplementedError
 
+    @abstractmethod
     def conclude(self, report: Any, exam: ExamResult | None) -> tuple[float, dict[str, Any]]:
         """Reward and info of a step, given the exam's result if there was one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def observation(self) -> Observation:
         """The current observation; new objects each time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def info(self) -> dict[str, Any]:
         """The info of an episode that has just begun; new objects each time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def action_of(self, decision: Decision) -> Act:
         """The part of a policy's decision that is this environment's action."""
-        raise NotImplementedError
 
     def _running_episode(self) -> Episode:
         if self.episode is None:

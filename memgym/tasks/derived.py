@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _KEPT = 32  # dialogues whose episodes are kept: all of LoCoMo, and what a batch of an endless task comes back to
 
 
-class DerivedTask:
+class DerivedTask(ABC):
     """The parts of the dialogues of a source task, as episodes of their own.
 
     Of a finite source all parts are episodes, numbered through in the order of the dialogues. Of an endless source
@@ -57,13 +58,13 @@ class DerivedTask:
         """Number of episodes; None when the source is endless."""
         return None if self._places is None else len(self._places)
 
+    @abstractmethod
     def count(self, dialogue: Episode) -> int:
         """Number of parts of a dialogue."""
-        raise NotImplementedError
 
+    @abstractmethod
     def derive(self, dialogue: Episode) -> tuple[Episode, ...]:
         """All parts of a dialogue."""
-        raise NotImplementedError
 
     def episode(self, index: int) -> Episode:
         """Episode ``index``, from 0.

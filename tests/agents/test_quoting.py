@@ -1,6 +1,6 @@
 import pytest
 
-from agents.quoting import read_note, read_quotes, write_quotes
+from agents.quoting import read_quotes, write_quotes
 from memgym.memory.operations import Operation
 
 CHUNK = (
@@ -48,21 +48,3 @@ def test_what_is_written_is_read_back(numbers):
 def test_other_operations_have_no_such_form():
     with pytest.raises(ValueError, match="can only keep lines of the chunk, not insert 'new words'"):
         write_quotes([Operation("insert", "episodic", "new words")], CHUNK)
-
-
-def test_a_note_holds_the_lines_of_a_reply_once_each_in_the_order_of_the_chunk():
-    note, mistake = read_note("my cat is at\nno such line\nMy cat is called\nMy cat is at the vet", CHUNK)
-    assert note == Operation("insert", "episodic", "Ann: My cat is called Fig.\nAnn: My cat is at the vet today.")
-    assert mistake.kind == "invalid"
-
-
-def test_a_note_of_nothing_is_no_entry():
-    assert read_note(".", CHUNK) == [Operation("noop")]
-    assert [operation.kind for operation in read_note("no such line", CHUNK)] == ["invalid"]
-
-
-def test_a_note_is_written_as_the_openings_of_its_lines_and_read_back():
-    note = Operation("insert", "episodic", CHUNK)
-    reply = write_quotes([note], CHUNK)
-    assert reply == "My cat is\nThe news is\nMy cat is at\nA line without"
-    assert read_note(reply, CHUNK) == [note]
