@@ -13,7 +13,7 @@ from agents.generation import call_seed, generate_with
 from agents.trained_as import Record, options_of
 from memgym.envs.spaces import Observation
 from memgym.exam.reader import ReadingTask
-from memgym.exam.reply import ANSWER_MARK, quotable, write_reply
+from memgym.exam.reply import ANSWER_MARK
 from memgym.memory.operations import Entry
 from memgym.rollout import Decision
 
@@ -65,6 +65,7 @@ class AnswerPolicy(Agent):
         self.adapter = adapter
         self.distil: bool = options["distil"]
         self.max_new_tokens: int = options["max_new_tokens"]
+        self.window = window
         self.temperature = temperature
         self.name = name
         self._reader = AnswerAgent(backbone, adapter, **options, window=window)
@@ -87,20 +88,6 @@ class AnswerPolicy(Agent):
     def read(self, completion: str) -> str:
         """The reply, as the environment reads it, that a completion of the prompt amounts to."""
         return completion if self.distil or ANSWER_MARK in completion else f"{ANSWER_MARK} {completion.lstrip()}"
-
-    def write(self, answer: str, useful: Sequence[int], observation: Observation) -> str:
-        """The completion to imitate for a gold answer.
-
-        Args:
-            answer: The answer.
-            useful: Ids of the memories it follows from; not used without distillation.
-            observation: What it answers.
-        """
-        if not self.distil:
-            return " ".join(answer.split())
-        memories = observation["memories"]
-        places = [place for place, memory in enumerate(memories) if memory["id"] in useful]
-        return write_reply(answer, places, [quotable(memory["text"], memory["speaker"]) for memory in memories])
 
     def act(self, observations: Sequence[Observation], episodes: Sequence[int]) -> list[Decision]:
         """One batched generation for all observations; the reply is the decision's text."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from agents.backbone import Backbone
 from agents.generation import MAX_BATCH_TOKENS, generate_with
-from agents.prompts.answer import render_answer_prompt
+from agents.prompts.answer import in_order, render_answer_prompt
 from agents.trained_as import Record, options_of
 from memgym.exam.reader import ReadingTask
-from memgym.exam.reply import ANSWER_MARK
+from memgym.exam.reply import ANSWER_MARK, quotable, write_reply
 from memgym.memory.budget import count_lexical_tokens
 
 DEFAULTS = {"distil": False, "max_new_tokens": 32}
+DISTIL_TOKENS = 64  # more, for the rows that name memories
 
 
 class AnswerAgent:
@@ -42,7 +43,7 @@ class AnswerAgent:
             backbone: Model and tokenizer, shared with any other agent.
             adapter: The LoRA adapter to answer with; None answers with the bare backbone.
             distil: Have it name the useful memories first, as ``agents.answer_policy`` trains it to.
-            max_new_tokens: Longest reply, in tokens of the model; to distil takes about 64 more.
+            max_new_tokens: Longest reply, in tokens of the model; None is 32, or 96 to distil.
             window: Longest context, in lexical tokens.
             max_batch_tokens: See ``agents.generation.generate``.
             name: Written to records; None makes one of backbone and adapter.
@@ -53,7 +54,8 @@ class AnswerAgent:
         if window < 1:
             raise ValueError(f"reader window={window}: expected at least 1 lexical token")
         asked = {"distil": distil, "max_new_tokens": max_new_tokens}
-        options = options_of(backbone.trained_as.get(adapter or ""), "answerer", asked, DEFAULTS)
+        defaults = DEFAULTS | ({"max_new_tokens": DEFAULTS["max_new_tokens"] + DISTIL_TOKENS} if distil else {})
+        options = options_of(backbone.trained_as.get(adapter or ""), "answerer", asked, defaults)
         self.backbone = backbone
         self.adapter = adapter
         self.distil: bool = options["distil"]
@@ -81,6 +83,22 @@ class AnswerAgent:
     def prompt_ids(self, task: ReadingTask) -> list[int]:
         """The tokens the model reads for a question."""
         return render_answer_prompt(self.backbone.tokenizer, self._fit(task), distil=self.distil)
+
+    def write(self, answer: str, task: ReadingTask, useful: Collection[int], speakers: Mapping[int, str]) -> str:
+        """The reply to imitate for a gold answer, in which memories are named where the agent distils.
+
+        Args:
+            answer: The answer.
+            task: What it answers.
+            useful: Ids of the memories it follows from.
+            speakers: Who says a memory, by its id; those that nobody says are left out.
+        """
+        answer = " ".join(answer.split())
+        if not self.distil:
+            return answer
+        shown = in_order(task.context)
+        places = [place for place, entry in enumerate(shown) if entry.id in useful]
+        return write_reply(answer, places, [quotable(entry.text, speakers.get(entry.id, "")) for entry in shown])
 
     def _fit(self, task: ReadingTask) -> ReadingTask:
         """The task without the lowest-ranked entries that would not fit the window beside the core."""

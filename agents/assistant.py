@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agents.baselines.recency import Recency
 from agents.live_env import LiveEnv
 from agents.trained_as import read_record
+from memgym.envs.config import EnvConfig
 from memgym.exam.reader import Reader
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry, OperationResult
@@ -56,7 +57,10 @@ class MemoryAssistant:
     * ``answer``: an Answer Agent. Without it the backbone that was named answers, and if none was named, the
       extractive reader: short answers copied from the memory.
 
-    So without adapters and backbone nothing is loaded at all, and torch need not be installed.
+    So without adapters and backbone nothing is loaded at all, and torch need not be installed. What an adapter is shown
+    is what it was shown in training, as far as its record knows (``agents.trained_as``) and unless a setting says
+    otherwise; how the memory is searched, and how much of it is read for an answer, is the Answer Agent's if there is
+    one.
 
     Attributes:
         bank: The memory itself, for those who want to look into it, search or undo.
@@ -86,7 +90,8 @@ class MemoryAssistant:
             codec: Of a manager; None for what it was trained with.
             style: Of a manager's prompts; None for what it was trained with.
             turns_per_chunk: Messages that are read together, of one day at most.
-            settings: Fields of ``memgym.envs.memory.EnvConfig``: ``budget`` in tokens, ``retrieve``, ``reader``, ...
+            settings: Fields of ``memgym.envs.memory.EnvConfig``, over those of the training: ``budget`` in tokens,
+                ``retrieve``, ``reader``, ...
 
         Raises:
             ValueError: The file is no bank or is open elsewhere, an adapter is missing, or a setting is wrong.
@@ -96,10 +101,14 @@ class MemoryAssistant:
         folders = _adapter_folders(adapters)
         loaded = _load(backbone, folders)
         self._policy = policy or _make_policy(loaded, folders, codec, style)
-        view: dict[str, Any] = {**self._policy.env_overrides, "reader": _make_reader(loaded, folders, backbone)}
+        acting = [name for name in ADAPTERS if name in folders and (policy is None or name == "answer")]
+        view: dict[str, Any] = {**_shown_in_training(folders, acting), **self._policy.env_overrides}
         if isinstance(self._policy, Recency) and settings.get("budget") is None:
             view["shown"] = 0  # it looks at what it holds only to make room
-        self._env = LiveEnv(path, **{**view, **settings})
+        view |= settings
+        if "reader" not in view:
+            view["reader"] = _make_reader(loaded, folders, backbone, view.get("context_tokens"))
+        self._env = LiveEnv(path, **view)
         self.bank: MemoryBank = self._env.kept
 
     def observe(self, messages: Sequence[Message]) -> list[OperationResult]:
@@ -225,11 +234,22 @@ def _make_policy(
     return MemoryManager(backbone, adapter=adapter_name("manager"), codec=codec, style=style)
 
 
-def _make_reader(loaded: Backbone | None, folders: Mapping[str, Path], named: str | Backbone | None) -> str | Reader:
+def _shown_in_training(folders: Mapping[str, Path], names: Sequence[str]) -> dict[str, Any]:
+    """Settings of the environments that these adapters were trained in; where they differ, of the last one."""
+    view: dict[str, Any] = {}
+    for name in names:
+        view |= (read_record(folders[name]) or {}).get("env", {})
+    return view
+
+
+def _make_reader(
+    loaded: Backbone | None, folders: Mapping[str, Path], named: str | Backbone | None, context_tokens: int | None
+) -> str | Reader:
     """An Answer Agent if there is one, or a model somebody chose; an untrained default answers worse than no model."""
     if loaded is None or ("answer" not in folders and named is None):
         return "extractive"
     from agents.answerer import AnswerAgent
     from agents.memlora import adapter_name
 
-    return AnswerAgent(loaded, adapter=adapter_name("answer") if "answer" in folders else None)
+    adapter = adapter_name("answer") if "answer" in folders else None
+    return AnswerAgent(loaded, adapter, window=context_tokens or EnvConfig().context_tokens)

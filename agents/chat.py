@@ -5,7 +5,7 @@
     python -m agents.chat --bank mara.db --adapter manager=runs/grpo/adapter --adapter answer=runs/answerer/adapter
 
 What you type is read and, as far as it is worth it, remembered; a line that ends with a question mark is answered from
-the memory. ``/memory`` shows all of it, ``/quit`` (or Ctrl-D) ends. The file is there again next time.
+the memory. ``/memory`` shows all of it, ``/quit`` (or Ctrl-D, or Ctrl-C) ends. The file is there again next time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from agents.assistant import Answer, MemoryAssistant
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry, OperationResult
 
 SHOWN = 3  # entries printed under an answer
+ENCODER = "agents.encoder:TextEncoder"
+COMMANDS = {"/memory": "all that is remembered", "/quit": "the end"}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,14 +35,16 @@ def main(argv: list[str] | None = None) -> None:
             adapters=adapters_of(arguments.adapter),
             codec=arguments.codec,
             style=arguments.style,
-            budget=arguments.budget,
+            **settings_of(arguments),
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     with assistant:
         print(f"{len(assistant.bank.entries())} entries in {arguments.bank}; end a line with ? to ask")
-        while (line := _read_line()) != "/quit":
-            print(reply(assistant, line, arguments.name))
+        try:
+            converse(assistant, arguments.name)
+        except (EOFError, KeyboardInterrupt):
+            print()
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -49,11 +54,18 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--bank", default="memory.db", help="file of the memory; made if it is not there")
     add("--adapter", action="append", default=[], metavar="[NAME=]FOLDER", help="one adapter, or a folder of several")
     add("--backbone", help="name, hub id or folder of the model; the embedded default where an adapter needs one")
+    add("--encoder", metavar="NAME", help="text encoder to search with, beside words: minilm, a hub id or a folder")
     add("--name", default="User", help="who you are")
     add("--budget", type=int, help="most tokens the memory may hold; no limit when left out")
     add("--codec", help="of a manager; as it was trained when left out")
     add("--style", help="of a manager's prompts; as it was trained when left out")
     return parser.parse_args(argv)
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of the environment; an encoder only if one is named, as an adapter may have been trained with its own."""
+    searching = {"encoder": f"{ENCODER}@{arguments.encoder}"} if arguments.encoder else {}
+    return {"budget": arguments.budget, **searching}
 
 
 def adapters_of(words: Sequence[str]) -> str | dict[str, str] | None:
@@ -72,11 +84,22 @@ def adapters_of(words: Sequence[str]) -> str | dict[str, str] | None:
     return {name: folder for name, _, folder in pairs}
 
 
+def converse(assistant: MemoryAssistant, name: str) -> None:
+    """Reply to one line after the other, up to ``/quit``.
+
+    Raises:
+        EOFError: The input has ended.
+    """
+    while (line := input("> ").strip()) != "/quit":
+        print(reply(assistant, line, name))
+
+
 def reply(assistant: MemoryAssistant, line: str, name: str) -> str:
-    """What is printed for one line."""
-    line = line.strip()
+    """What is printed for one line, which neither begins nor ends with a blank."""
     if line == "/memory":
         return describe_memory(assistant.bank)
+    if line.startswith("/"):
+        return "\n".join([f"  no such command: {line}", *(f"  {known}: {what}" for known, what in COMMANDS.items())])
     if line.endswith("?"):
         return describe_answer(assistant.answer(line))
     now = datetime.now().isoformat(timespec="minutes")
@@ -100,6 +123,8 @@ def describe_changes(results: Sequence[OperationResult]) -> str:
 
 
 def _change(result: OperationResult) -> str:
+    if result.code == "duplicate":
+        return f"  known already: {result.operation.text}"
     if not result.ok:
         return f"  failed: {result.reason}"
     if result.operation.kind == "delete":
@@ -110,14 +135,6 @@ def _change(result: OperationResult) -> str:
 
 def _line(entry: Entry) -> str:
     return f"  #{entry.id} {entry.timestamp[:10]} {entry.text}"
-
-
-def _read_line() -> str:
-    try:
-        return input("> ")
-    except EOFError:
-        print()
-        return "/quit"
 
 
 if __name__ == "__main__":

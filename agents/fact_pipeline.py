@@ -141,7 +141,11 @@ class FactPipeline(Agent, ABC):
         return [self._decide([(found, next(pending) if found.notes else None) for found in row[2]]) for row in rows]
 
     def _decide(self, answered: Sequence[tuple[Lookup, Reply | None]]) -> Decision:
-        """The decision of a chunk. Of many generations no tokens are kept: no single one is the chunk's."""
+        """The decision of a chunk.
+
+        It counts the tokens of all its generations, but they have no prompt in common and are not trained: no single
+        one is the chunk's.
+        """
         operations = [
             operation
             for found, reply in answered
@@ -153,6 +157,7 @@ class FactPipeline(Agent, ABC):
         return Decision(
             tuple(_once_per_entry(operations, self.store)),
             text="\n".join(reply.text for reply in replies),
+            completion_ids=tuple(token for reply in replies for token in reply.completion_ids),
             truncated=any(reply.truncated for reply in replies),
         )
 

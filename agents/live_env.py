@@ -9,7 +9,6 @@ from memgym.envs.memory import MemoryEnv
 from memgym.exam.exam import Paper
 from memgym.exam.reader import ReadingTask
 from memgym.memory.bank import MemoryBank
-from memgym.memory.encoder import load_encoder
 from memgym.memory.operations import OperationResult
 from memgym.rollout import Policy
 from memgym.tasks.episode import Chunk, Episode, Question
@@ -21,8 +20,9 @@ _NAME = "live"
 class LiveEnv(MemoryEnv):
     """Keeps one bank from reading to reading, and grades nothing.
 
-    What a deployed agent sees and does is what it saw and did in training: the observations and operations of
-    ``MemoryEnv``.
+    Observations and operations are those of ``MemoryEnv``, and questions are looked up as its exam does. So with the
+    settings of its training, which ``agents.assistant`` finds beside an adapter, an agent sees and does what it saw and
+    did there. It does not know who said what, which ``per_speaker`` would need.
 
     Attributes:
         kept: The bank.
@@ -39,13 +39,9 @@ class LiveEnv(MemoryEnv):
             ValueError: The file is no bank, or is open elsewhere; or a field has no such value.
         """
         super().__init__(EpisodeList(_NAME, [_reading(())]), **config)
-        self.kept = MemoryBank(
-            path,
-            budget=self.config.make_budget(),
-            count_tokens=self.config.count_tokens,
-            encoder=load_encoder(self.config.encoder),
-            retrieval=self.config.retrieval,
-        )
+        if self.config.per_speaker:
+            raise ValueError("per_speaker=True: a memory that is kept does not know its speakers: leave it out")
+        self.kept = self.config.make_bank(path)
 
     def read(self, policy: Policy, chunks: tuple[Chunk, ...]) -> list[OperationResult]:
         """Let the policy read some chunks, at least one; what its operations did, in order."""

@@ -1,9 +1,9 @@
 """Keeping lines of a chunk by their first words: a reply format for very small models.
 
-A reply names each line it keeps by the words it opens with, one line per row, or is "." to keep nothing. The entry is
-the line word for word. That costs a few tokens per entry and cannot misspell a name, so that a small model spends what
-it learns on the question of what is worth keeping. Naming by words rather than by number matters: a model with 135M
-parameters relates words to topics readily, and numbers to lines hardly at all.
+A reply names each line it keeps by the words it opens with, with or without its speaker, one line per row, or is "." to
+keep nothing. The entry is the line word for word. That costs a few tokens per entry and cannot misspell a name, so that
+a small model spends what it learns on the question of what is worth keeping. Naming by words rather than by number
+matters: a model with 135M parameters relates words to topics readily, and numbers to lines hardly at all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memgym.memory.operations import Operation
+from memgym.openings import fold, opening_of, place_of
 
-MIN_WORDS = 3  # fewer say too little of what a line is about
 NOTHING = "."
 
 
@@ -21,19 +21,23 @@ def read_quotes(reply: str, chunk: str) -> list[Operation]:
     rows = [row.strip() for row in reply.split("\n") if row.strip()]
     if not rows or rows == [NOTHING]:
         return [Operation("noop")]
-    openings = [_body(line).lower() for line in chunk.split("\n")]
-    return [_read_row(row, openings) for row in rows]
+    lines = chunk.split("\n")
+    forms = ([fold(_body(line)) for line in lines], [fold(line) for line in lines])
+    return [_read_row(row, forms) for row in rows]
 
 
-def _read_row(row: str, openings: Sequence[str]) -> Operation:
-    for number, opening in enumerate(openings, start=1):
-        if opening.startswith(row.lower()):
-            return Operation("insert", "episodic", quote=number)
+def _read_row(row: str, forms: Sequence[Sequence[str]]) -> Operation:
+    for texts in forms:
+        place = place_of(fold(row), texts)
+        if place is not None:
+            return Operation("insert", "episodic", quote=place + 1)
     return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
 
 
 def write_quotes(operations: Sequence[Operation], chunk: str) -> str:
     """The reply that keeps the lines which ``operations`` copy or quote; the inverse of ``read_quotes``.
+
+    Of lines that are the same, speaker included, the first one is kept.
 
     Raises:
         ValueError: An operation does something else than keeping a line of the chunk.
@@ -52,14 +56,10 @@ def _line_number(operation: Operation, lines: Sequence[str]) -> int:
 
 
 def _opening(lines: Sequence[str], number: int) -> str:
-    """The fewest first words, but at least MIN_WORDS, that no line before opens with."""
-    body = _body(lines[number - 1])
-    words = body.split(" ")
-    for count in range(min(MIN_WORDS, len(words)), len(words)):
-        opening = " ".join(words[:count])
-        if not any(_body(line).lower().startswith(opening.lower()) for line in lines[: number - 1]):
-            return opening
-    return body
+    """The fewest first words that name the line; the whole of it where its speaker is needed."""
+    line = lines[number - 1]
+    opening = opening_of(_body(line), number - 1, [fold(_body(other)) for other in lines])
+    return " ".join(line.split()) if opening in (None, NOTHING) else opening
 
 
 def _body(line: str) -> str:

@@ -3,6 +3,9 @@
 A Memory Manager that learned one prompt style writes nonsense when it is asked in another one. So the trainers write
 ``memgym_agent.json`` into the folder of an adapter, with the role and the format it learned, and agents go by it.
 Without the file an adapter is whatever it is used as; deleting it is how to force another use.
+
+Under ``env`` stands what the environment showed in training. ``agents.assistant`` shows the same, unless it is told
+otherwise; whoever evaluates says what is shown anyway.
 """
 
 from __future__ import annotations
@@ -15,7 +18,12 @@ from typing import Any
 FILE = "memgym_agent.json"
 LIMITS = ("max_new_tokens",)  # may be set otherwise: they are no part of the format
 
-Record = dict[str, Any]  # "role", and the options of the agent by name
+# Fields of ``EnvConfig``: what a manager of the memory sees, and what is looked up in it for a question. The budget is
+# neither: how much may be kept is up to the one who keeps it.
+READING = ("shown", "show", "max_operations", "max_steps_per_chunk")
+EXAM = ("retrieve", "retrieval", "neighbours", "encoder", "context_tokens")
+
+Record = dict[str, Any]  # "role", the options of the agent by name, and "env", where it is known
 
 
 def write_record(folder: str | Path, record: Mapping[str, Any]) -> None:
@@ -39,6 +47,18 @@ def read_record(folder: str | Path) -> Record | None:
     if not isinstance(record, dict) or "role" not in record:
         raise ValueError(f"{path}: expected a mapping with a role")
     return record
+
+
+def with_env(record: Mapping[str, Any], shown: Mapping[str, Any]) -> Record:
+    """The record of an agent that is trained in an environment.
+
+    Args:
+        record: Of the agent.
+        shown: Settings of the environment by the names of ``EnvConfig``. Those that the role does not see are left out,
+            and so is what stands for a default (None) or is no name but an object.
+    """
+    names = EXAM if record["role"] == "answerer" else (*READING, *EXAM)
+    return {**record, "env": {name: shown[name] for name in names if isinstance(shown.get(name), str | int)}}
 
 
 def options_of(

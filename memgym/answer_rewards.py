@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from memgym.exam.exam import GradedAnswer
-from memgym.exam.metrics import score
+from memgym.exam.metrics import exact_match
 from memgym.exam.reply import Reply
 from memgym.exam.retrieval_metrics import evidence_recall
 from memgym.tasks.episode import Episode
@@ -28,7 +28,7 @@ class AnswerOutcome:
 
 def em(outcome: AnswerOutcome) -> float:
     """1 for an exact match (SQuAD normalisation; the paper does not name its own), else 0."""
-    return score("squad_em", outcome.graded.prediction, outcome.graded.answers)
+    return exact_match(outcome.graded.metric, outcome.graded.prediction, outcome.graded.answers)
 
 
 def f1(outcome: AnswerOutcome) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from memgym.exam import metrics
 from memgym.rollout import Trajectory
 from memgym.statistics import (
+    EXACT_UNITS,
     Interval,
     bootstrap_ci,
     cluster_bootstrap_ci,
@@ -201,7 +202,11 @@ def format_measures(summaries: Mapping[str, Summary], score_name: str = "score")
 
 
 def format_comparison(comparison: Mapping[str, Any]) -> str:
-    """What ``compare_all`` found as an aligned text table."""
+    """What ``compare_all`` found: a line that says how it was tested, then an aligned text table."""
+    episodes, count = comparison["episodes"], len(comparison["agents"])
+    about = f"{comparison['questions']} questions of {episodes} episodes, paired; Holm's correction for {count} tests"
+    if episodes <= EXACT_UNITS:
+        about += f"; so few episodes allow no p by episode below {2 / 2**episodes:.4f}"
     header = (f"minus {comparison['baseline']}", "difference", "95 % interval")
     tests = ("p by question", "Holm", "p by episode", "Holm")
     rows = [(*header, *tests)]
@@ -209,7 +214,7 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
         interval = "-" if row["ci95"] is None else "[{:+.3f}, {:+.3f}]".format(*row["ci95"])
         columns = ("p_questions", "holm_questions", "p_episodes", "holm_episodes")
         rows.append((name, f"{row['mean']:+.3f}", interval, *(f"{row[column]:.4f}" for column in columns)))
-    return _aligned(rows)
+    return f"{about}\n{_aligned(rows)}"
 
 
 def format_categories(summaries: Mapping[str, Summary], names: Mapping[str, str]) -> str:

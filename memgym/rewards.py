@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from memgym.exam.exam import ExamResult
-from memgym.exam.metrics import score
+from memgym.exam import metrics
+from memgym.exam.exam import ExamResult, GradedAnswer
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry, OperationResult
 from memgym.memory.provenance import content_words, coverage
@@ -135,12 +135,16 @@ def _judged(call: OperationResult, judge: ContentJudge) -> bool:
 
 def exact_match(outcome: EpisodeOutcome) -> float:
     """R: share of questions answered exactly (SQuAD normalisation; the paper does not name its own)."""
-    return mean_or_zero([score("squad_em", answer.prediction, answer.answers) for answer in outcome.exam.answers])
+    return mean_or_zero([_matches(answer) for answer in outcome.exam.answers])
 
 
 def em_else_f1(outcome: EpisodeOutcome) -> float:
     """Mean over the questions of 1 for an exact match, else the question's own metric."""
-    return mean_or_zero([max(score("squad_em", a.prediction, a.answers), a.score) for a in outcome.exam.answers])
+    return mean_or_zero([max(_matches(answer), answer.score) for answer in outcome.exam.answers])
+
+
+def _matches(answer: GradedAnswer) -> float:
+    return metrics.exact_match(answer.metric, answer.prediction, answer.answers)
 
 
 # --- Terms of memgym -------------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_a_manifest_says_the_whole_protocol(recorded):
         "reader": "extractive-1(min_coverage=0.38, loose_dates=False)",
         "reader_window": 1_000_000,
         "retrieve": 20,
+        "per_speaker": False,
         "retrieval": "bm25",
         "encoder": None,
         "neighbours": 0,

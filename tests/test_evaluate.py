@@ -253,6 +253,8 @@ def test_a_baseline_alone_has_nothing_to_be_tested():
 def test_tests_are_a_table():
     comparison = compare_all({"new": asked((1, 1), (1, 1)), "old": asked((0, 0), (0, 0))}, "old")
     assert format_comparison(comparison) == (
+        "4 questions of 2 episodes, paired; Holm's correction for 1 tests; "
+        "so few episodes allow no p by episode below 0.5000\n"
         "minus old  difference  95 % interval     p by question  Holm    p by episode  Holm\n"
         "---------  ----------  ----------------  -------------  ------  ------------  ------\n"
         "new        +1.000      [+1.000, +1.000]  0.1250         0.1250  0.5000        0.5000"

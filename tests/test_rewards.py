@@ -1,6 +1,7 @@
 """Reward terms and recipes against closed forms; the numbers of the Mem-alpha acceptance test are its equations'."""
 
 import pickle
+from dataclasses import replace
 from statistics import mean, stdev
 
 import pytest
@@ -17,6 +18,7 @@ from memgym.rewards import (
     compression,
     content_term,
     correctness,
+    em_else_f1,
     evidence_recall,
     exact_match,
     failed,
@@ -210,6 +212,13 @@ def test_memory_r1_pays_exact_matches_and_nothing_else():
     terms = recipe.score_episode(episode_outcome(exam=exam))
     assert recipe.total(terms) == pytest.approx(1 / 3)
     assert terms["correctness"] == pytest.approx(1.4 / 3), "logged beside it, at no weight"
+
+
+def test_an_exact_match_need_not_repeat_the_explanation_of_a_gold():
+    (answer,) = graded(("Likely no", "LIkely no; she is afraid", 0.5, None)).answers
+    exam = ExamResult((replace(answer, metric="locomo_3"), answer))
+    outcome = episode_outcome(exam=exam)
+    assert (exact_match(outcome), em_else_f1(outcome)) == (0.5, 0.75)
 
 
 def test_an_exam_without_questions_pays_nothing():

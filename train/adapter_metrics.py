@@ -22,12 +22,11 @@ from agents.fact_pipeline import ExtractRequest, FactPipeline, Reply, UpdateRequ
 from agents.facts import read_changes, read_facts, says_nothing
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.exam.metrics import bleu1_score, squad_f1_score
-from memgym.exam.reader import Reader, ReadingTask
+from memgym.exam.reader import Reader, ReadingTask, gold_answers
 from memgym.memory.provenance import attribute_sources
 from memgym.rollout import rollout
 from memgym.statistics import mean_or_zero
 from memgym.tasks.episode import Turn
-from train.cleaning import gold_answers
 from train.teachers import RuleTeacher
 
 CHANGES = ("ADD", "UPDATE", "DELETE", "NONE")

@@ -19,8 +19,10 @@ class Discounts:
     """Trace decay from token to token of a turn."""
     turn_gamma: float = 1.0
     """Discount from a turn's last token to the next turn's first."""
-    turn_lambda: float = 0.95
-    """Trace decay from a turn's last token to the next turn's first."""
+    turn_lambda: float = 1.0
+    """Trace decay from a turn's last token to the next turn's first. 1 credits all turns alike, as GRPO does. With
+    less, a critic that knows nothing yet leaves the first turns of a long episode next to nothing of a reward at its
+    end, and whitening, which takes off the mean, makes that a blame."""
 
 
 def gae(rewards: Sequence[torch.Tensor], values: Sequence[torch.Tensor], discounts: Discounts) -> list[torch.Tensor]:
@@ -55,11 +57,19 @@ def gae(rewards: Sequence[torch.Tensor], values: Sequence[torch.Tensor], discoun
     return advantages
 
 
-def discounted_returns(rewards: Sequence[float], discount: float) -> list[float]:
-    """G_t = r_t + discount G_{t+1} of every turn."""
+def discounted_returns(rewards: Sequence[float], chunks: Sequence[int], discount: float) -> list[float]:
+    """G_t = r_t + discount^(chunks from step t to t + 1) G_{t+1} of every step.
+
+    Not per step: trajectories of a group are compared, and one that searches more has more steps to its end.
+
+    Args:
+        rewards: By step.
+        chunks: Index of the chunk of each step.
+        discount: Per chunk, in [0, 1].
+    """
     returns = list(rewards)
-    for turn in reversed(range(len(returns) - 1)):
-        returns[turn] += discount * returns[turn + 1]
+    for step in reversed(range(len(returns) - 1)):
+        returns[step] += discount ** (chunks[step + 1] - chunks[step]) * returns[step + 1]
     return returns
 
 

@@ -13,7 +13,7 @@ from agents.prompts import answer as answer_prompt
 from agents.prompts import extract as extract_prompt
 from agents.prompts import update as update_prompt
 from memgym.exam.metrics import squad_f1_score
-from memgym.exam.reader import ABSTENTION, ReadingTask
+from memgym.exam.reader import ReadingTask, gold_answers
 from memgym.memory.budget import count_lexical_tokens
 from memgym.tasks.episode import Question
 from train.fact_checks import change_fault, fact_fault
@@ -133,12 +133,3 @@ class Cleaner:
 def _shortest(change: Change, fact: str) -> Change:
     """An update to the fact's own words need not repeat them."""
     return Change("UPDATE", change.number) if change.kind == "UPDATE" and change.text == fact else change
-
-
-def gold_answers(question: Question) -> tuple[str, ...]:
-    """What a right answer says; LoCoMo's category 3 explains itself after a semicolon, which is not scored."""
-    if not question.answerable:
-        return (ABSTENTION,)
-    if question.metric != "locomo_3":
-        return question.answers
-    return tuple(gold.split(";")[0].strip() for gold in question.answers)

@@ -1,12 +1,14 @@
 """Credit assignment: which turn gets which part of a trajectory's reward.
 
-    trajectory    every turn of a trajectory shares its episode reward (Mem-alpha, arXiv 2509.25911, Eq. 5)
-    same_turn     step rewards, discounted back, and the episode reward, each against the group at the same turn (GiGPO)
+    trajectory    the episode reward as it is; in GRPO all turns share it (Mem-alpha, arXiv 2509.25911, Eq. 5)
+    same_turn     step rewards and the episode reward, each against the group at the same turn (GiGPO)
     local_exams   the exam's score as it grows: what is due is asked after each step (memgym/local_exams.py)
     evidence      the exam's score to the turns that wrote what it was answered from (memgym/attribution.py)
 
-GRPO compares one number per turn within a group (``turn_rewards``); PPO wants rewards that add up over time and has a
-critic carry them back (``step_rewards``).
+GRPO compares one number per turn within a group, to which later rewards are discounted back (``turn_rewards``). PPO
+wants rewards that add up over time (``step_rewards``): the episode reward stands at the last turn, where it is paid,
+and GAE carries it back (train/advantages.py). The same turn is the n-th step on the same chunk, and a turn is credited
+with the untrained steps after it as well (train/turns.py).
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ from dataclasses import dataclass
 from memgym.answer_rewards import AnswerReward
 from memgym.attribution import credit_by_step
 from memgym.envs.vector import MemoryVectorEnv
-from memgym.exam.metrics import score
+from memgym.exam.metrics import exact_match, score
 from memgym.local_exams import AnswerWorth, worth_after_steps
 from memgym.rewards import Recipe
 from memgym.rollout import Trajectory
 from memgym.tasks.episode import Question
 from train.advantages import discounted_returns, group_relative
+from train.turns import given_to_turns, own_rewards, same_turns
 
 KINDS = ("trajectory", "same_turn", "local_exams", "evidence")
 LOCAL_KINDS = ("local_exams", "evidence")
-Rewards = list[list[float]]  # by trajectory and turn
+GRPO_ONLY = ("discount", "trajectory_weight")  # settings of ``turn_rewards`` alone
+Rewards = list[list[float]]  # by trajectory and step
 
 
 @dataclass
@@ -36,11 +40,11 @@ class CreditSettings:
     kind: str = "trajectory"
     """trajectory, same_turn, local_exams or evidence; train/credit.py says what they do."""
     discount: float = 0.95
-    """GRPO with all but trajectory: of a later turn's reward, per turn. (PPO has the group gae.)"""
+    """GRPO with all but trajectory: of a later chunk's reward, per chunk. PPO has the group gae instead."""
     local_share: float = 1.0
     """local_exams, evidence: share of the local reward; the rest goes as with trajectory."""
     trajectory_weight: float = 1.0
-    """GRPO with same_turn: weight of the episode reward beside the step rewards."""
+    """GRPO with same_turn: weight of the episode reward beside the step rewards; PPO adds up what both are."""
 
 
 class Credit:
@@ -78,13 +82,13 @@ class Credit:
             env: The environment of the trajectories, between two rollouts.
             trajectories: Whole groups.
         """
-        shared = [[t.turn_reward(turn) for turn in range(len(t.steps))] for t in trajectories]
+        own = [own_rewards(trajectory) for trajectory in trajectories]
+        shared = [[t.episode_reward + reward for reward in row] for t, row in zip(trajectories, own, strict=True)]
         if self.settings.kind == "same_turn":
             return [row for group in self._groups(trajectories) for row in self._same_turn(group)]
         if self.settings.kind not in LOCAL_KINDS:
             return shared
-        returns = [discounted_returns(row, self.settings.discount) for row in self._earned(env, trajectories)]
-        own = [[t.own_reward(turn) for turn in range(len(t.steps))] for t in trajectories]
+        returns = self._returns(trajectories, self._earned(env, trajectories))
         local = [_sums(*rows) for rows in zip(own, returns, strict=True)]
         return self._mixed(shared, local)
 
@@ -106,6 +110,12 @@ class Credit:
     def _groups(self, trajectories: Sequence[Trajectory]) -> list[Sequence[Trajectory]]:
         size = self.group_size
         return [trajectories[start : start + size] for start in range(0, len(trajectories), size)]
+
+    def _returns(self, trajectories: Sequence[Trajectory], rewards: Rewards) -> Rewards:
+        return [
+            discounted_returns(row, [step.chunk for step in trajectory.steps], self.settings.discount)
+            for trajectory, row in zip(trajectories, rewards, strict=True)
+        ]
 
     def _mixed(self, shared: Rewards, local: Rewards) -> Rewards:
         share = self.settings.local_share
@@ -129,16 +139,16 @@ class Credit:
         G is the discounted sum of step rewards from the turn on, R the episode reward. The mean, which GRPO takes off
         again, keeps the logged reward readable.
         """
-        own = [[t.own_reward(turn) for turn in range(len(t.steps))] for t in group]
-        returns = [discounted_returns(rewards, self.settings.discount) for rewards in own]
-        rows: Rewards = [[] for _ in group]
-        for turn in range(max(map(len, own))):
-            present = [number for number, rewards in enumerate(own) if turn < len(rewards)]
-            steps = group_relative([returns[number][turn] for number in present])
-            episodes = group_relative([group[number].episode_reward for number in present])
-            mean = sum(group[number].turn_reward(turn) for number in present) / len(present)
-            for number, of_steps, of_episode in zip(present, steps, episodes, strict=True):
-                rows[number].append(mean + of_steps + self.settings.trajectory_weight * of_episode)
+        own = [own_rewards(trajectory) for trajectory in group]
+        returns = self._returns(group, own)
+        rows: Rewards = [[0.0] * len(rewards) for rewards in own]
+        for turn in same_turns(group):
+            places = list(turn.items())
+            steps = group_relative([returns[number][step] for number, step in places])
+            episodes = group_relative([group[number].episode_reward for number, _ in places])
+            mean = sum(group[number].episode_reward + own[number][step] for number, step in places) / len(places)
+            for (number, step), of_steps, of_episode in zip(places, steps, episodes, strict=True):
+                rows[number][step] = mean + of_steps + self.settings.trajectory_weight * of_episode
         return rows
 
 
@@ -147,7 +157,7 @@ def _own_metric(question: Question, prediction: str) -> float:
 
 
 def _exact_match(question: Question, prediction: str) -> float:
-    return score("squad_em", prediction, question.answers)
+    return exact_match(question.metric, prediction, question.answers)
 
 
 def _em_else_f1(question: Question, prediction: str) -> float:
@@ -196,12 +206,11 @@ def paid_step_terms(trajectory: Trajectory) -> list[float]:
 
 def _centred(group: Sequence[Trajectory]) -> Rewards:
     """Step rewards less the group's mean at the same turn, and the episode reward less the group's mean."""
-    rewards = [paid_step_terms(trajectory) for trajectory in group]
-    for turn in range(max(map(len, rewards))):
-        present = [row for row in rewards if turn < len(row)]
-        mean = sum(row[turn] for row in present) / len(present)
-        for row in present:
-            row[turn] -= mean
+    rewards = [given_to_turns(trajectory, paid_step_terms(trajectory)) for trajectory in group]
+    for turn in same_turns(group):
+        mean = sum(rewards[number][step] for number, step in turn.items()) / len(turn)
+        for number, step in turn.items():
+            rewards[number][step] -= mean
     mean = sum(trajectory.episode_reward for trajectory in group) / len(group)
     for row, trajectory in zip(rewards, group, strict=True):
         row[-1] += trajectory.episode_reward - mean

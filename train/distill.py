@@ -9,7 +9,8 @@
 The teacher goes through the whole pipeline: it extracts the facts of every chunk, is shown what the memory holds of
 each, updates it, and answers the exam. Every call is cleaned (``train.cleaning``) and kept in ``extract.jsonl``,
 ``update.jsonl`` or ``answer.jsonl``; ``manifest.yaml`` says how many were left out and why. Each file trains one
-adapter. Teachers:
+adapter. The calls themselves, with the replies as they came, are written to ``calls.jsonl`` one by one: a run that
+stops goes on with ``--resume true`` and asks for nothing twice. Teachers:
 
 * oracle: needs no model. Facts are what the stream is known to hold, updates follow by rule, answers are the gold ones.
 * annotations: LoCoMo's own statements about its turns; updates by rule, gold answers.
@@ -31,6 +32,7 @@ from memgym.exam.reader import Reader
 from memgym.protocol import describe_env
 from memgym.records import MANIFEST, Manifest, plain
 from memgym.tasks.task import Task
+from train.calls import CallLog, RecordedReader
 from train.cleaning import Cleaner
 from train.distilled import Sample, check_training_split, samples_path, write_samples
 from train.settings import EnvSettings, load_settings
@@ -72,6 +74,11 @@ class DistillSettings:
     """Longest completion, in lexical tokens."""
     none_share: float = 0.3
     """Most NONE among the update samples."""
+    resume: bool = False
+    """Go on with the calls in ``output_dir``, of the same teacher in the same environment; all are cleaned anew."""
+
+
+DECIDING = ("env", "teacher", "model", "max_new_tokens", "similar")  # the replies; a resumed run may change the others
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -93,7 +100,9 @@ def distill(settings: DistillSettings) -> dict[str, dict[str, int]]:
         reason.
 
     Raises:
-        ValueError: The settings do not fit, or an episode is not of the training split.
+        ValueError: The settings do not fit, an episode is not of the training split, or the folder holds the calls of
+            another run.
+        OSError: A model cannot be found, or an endpoint does not answer.
     """
     if settings.num_envs < 1:
         raise ValueError(f"num_envs={settings.num_envs}: expected at least 1")
@@ -101,8 +110,10 @@ def distill(settings: DistillSettings) -> dict[str, dict[str, int]]:
     task = build_env(settings.env, 1).task
     episodes = training_episodes(settings, task)
     teacher, reader = make_teacher(settings, task)
+    calls = call_log(settings, teacher)
+    reader = reader if isinstance(reader, GoldReader) else RecordedReader(reader, calls)
     env = build_env(settings.env, min(settings.num_envs, len(episodes)), {**teacher.env_overrides, "reader": reader})
-    log = TeacherLog(env, teacher, cleaner)
+    log = TeacherLog(env, teacher, cleaner, calls)
     with tqdm(total=len(episodes), desc=teacher.name, unit="episode") as bar:
         for start in range(0, len(episodes), env.num_envs):
             log.run(episodes[start : start + env.num_envs])
@@ -163,6 +174,17 @@ def _endpoint_teacher(settings: DistillSettings) -> tuple[FactPipeline, Reader]:
         settings.url, settings.model, key_variable=settings.key_variable, max_new_tokens=settings.max_new_tokens
     )
     return EndpointTeacher(endpoint, similar=settings.similar), EndpointReader(endpoint)
+
+
+def call_log(settings: DistillSettings, teacher: FactPipeline) -> CallLog:
+    """The log of the run; an endpoint is asked for one reply after the other, the others for as many as run together.
+
+    Raises:
+        ValueError: See ``CallLog``.
+    """
+    deciding = {name: value for name, value in asdict(settings).items() if name in DECIDING}
+    together = 1 if settings.teacher == "endpoint" else settings.num_envs
+    return CallLog(settings.output_dir, teacher.name, deciding, resume=settings.resume, together=together)
 
 
 def _keep(settings: DistillSettings, log: TeacherLog, operation: str) -> dict[str, int]:

@@ -59,7 +59,8 @@ def write_samples(path: str | Path, samples: Iterable[Sample]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples]
-    path.write_text("".join(lines), encoding="utf-8")
+    # A model may write half a surrogate pair, which is no UTF-8; its backslash form is its escape in JSON.
+    path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
 
 
 def read_samples(path: str | Path) -> list[Sample]:

@@ -203,8 +203,7 @@ def baseline_tests(
             print(f"\nagainst {name}: no such system in this evaluation")
             continue
         comparison = compare_all(runs, best_policy(summaries, candidates))
-        print(f"\nAgainst {name}, {comparison['questions']} questions of {comparison['episodes']} episodes, paired")
-        print(format_comparison(comparison))
+        print(f"\nAgainst {name}, {format_comparison(comparison)}")
         families.append({"against": name, **comparison})
     return {"against": families} if families else {}
 

@@ -117,12 +117,7 @@ def _read_system(label: str, values: Any) -> System:
 
 
 def _check_kind(name: str, value: Any, annotation: str) -> None:
-    kinds: dict[str, tuple[type, str]] = {
-        "dict": (dict, "a mapping"),
-        "bool": (bool, "on or off"),
-        "str": (str, "text"),
-    }
-    kind, words = next(kinds[start] for start in kinds if annotation.startswith(start))
+    kind, words = next(_KINDS[start] for start in _KINDS if annotation.startswith(start))
     if not isinstance(value, kind) and not (value is None and annotation.endswith("None")):
         raise ValueError(f"{name}: expected {words}, got {value!r}")
 

@@ -2,6 +2,7 @@
 
     accelerate launch -m train.ppo --config train/configs/ppo.yaml
     accelerate launch --config_file train/accelerate/cpu2.yaml -m train.ppo --config train/configs/ppo.yaml
+    accelerate launch -m train.ppo --config train/configs/grpo.yaml --output_dir runs/ppo
 
 What a language model and a memory episode make of the algorithm:
 
@@ -12,7 +13,8 @@ What a language model and a memory episode make of the algorithm:
 4. A KL term holds the policy to where the run started (train/reference.py), in the reward or in the loss.
 
 Every step rolls ``group_size`` trajectories of ``episodes_per_step`` fresh episodes per process and trains all their
-turns. A stopped run goes on with ``--resume true`` and ends as if it had never stopped.
+turns. A stopped run goes on with ``--resume true`` and ends as if it had never stopped. Of a configuration of
+train.grpo the settings that GRPO alone has are left out, and a line names them.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from train.advantages import Discounts, explained_variance, gae, moments, whiten
 from train.callbacks import HeldOutEvaluation, MetricsFile, RewardBar, Watchdog
 from train.checkpoints import load_checkpoint, save_checkpoint
 from train.cpu import prepare_device
-from train.credit import Credit, CreditSettings
+from train.credit import GRPO_ONLY, Credit, CreditSettings
 from train.curriculum import Curriculum
 from train.engram import EngramCallback, plot_run
 from train.held_out import HeldOut
@@ -44,7 +46,14 @@ from train.loop import Loop, loop_arguments
 from train.losses import clipped_policy_loss, clipped_value_loss, kl_estimate
 from train.optimizer import parameter_groups
 from train.reference import add_reference
-from train.rollouts import average, mean_turn_reward, numbered_episodes, sampling_seed, summarise
+from train.rollouts import (
+    average,
+    generated_tokens,
+    mean_turn_reward,
+    numbered_episodes,
+    sampling_seed,
+    summarise,
+)
 from train.settings import BackboneSettings, EnvSettings, LoraShape, check_run, load_settings
 from train.setup import (
     PolicySettings,
@@ -58,6 +67,8 @@ from train.setup import (
 )
 from train.turns import Turn, collate, hand_out, micro_batches, minibatches, per_token, turns_of
 from train.value_head import ActorCritic
+
+OF_GRPO = ("turns_per_trajectory", "share_prefixes", "grpo", *(f"credit.{name}" for name in GRPO_ONLY))
 
 
 @dataclass
@@ -132,11 +143,14 @@ class PPOSettings:
             raise ValueError(f"kl_in={self.kl_in!r}: expected reward or loss")
         if self.agent.temperature <= 0:
             raise ValueError("agent.temperature=0.0: PPO learns from samples; expected more than 0")
+        for name in GRPO_ONLY:
+            if getattr(self.credit, name) != getattr(CreditSettings(), name):
+                raise ValueError(f"credit.{name} is GRPO's alone: leave it out; PPO carries rewards back with gae")
 
 
 def main(argv: list[str] | None = None) -> None:
     """Train as the command line says."""
-    settings = load_settings(PPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "")
+    settings = load_settings(PPOSettings, sys.argv[1:] if argv is None else argv, __doc__ or "", OF_GRPO)
     checkpoint = starting_point(settings)
     prepare_device()
     with one_line_errors():
@@ -223,13 +237,13 @@ class PPO:
         figures = self.estimate(turns)
         figures |= self.update(flat, step)
         self.scheduler.step()
-        tokens = torch.tensor([len(flat), sum(len(turn.completion_ids) for turn in flat)])
-        rows, generated = self._sum(tokens).tolist()
+        trained = sum(len(turn.completion_ids) for turn in flat)
+        rows, tokens, generated = self._sum(torch.tensor([len(flat), trained, generated_tokens(trajectories)])).tolist()
         return {
             **average(gather_object([summarise(trajectories) | {"reward": mean_turn_reward(trajectories)}])),
             **figures,
             "generated_tokens": generated,
-            "completions/mean_length": generated / rows,
+            "completions/mean_length": tokens / rows,
             "learning_rate": learning_rate,
             "step_time": time.perf_counter() - started,
         }

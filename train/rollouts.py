@@ -3,7 +3,8 @@
 TRL's GRPO asks for one completion per prompt, but an episode is many independent contexts. So the dataset is a grid:
 for each episode K slots, each repeated G times by TRL's sampler. One call rolls G trajectories per episode, draws K of
 its turns, and returns in row (episode, slot, g) the prompt and completion of that turn in trajectory g. GRPO's group
-of a row is then the G trajectories at the same turn, which is the fair comparison.
+of a row is then the G trajectories at the same turn, which is the fair comparison. The same turn is the n-th step on
+the same chunk (train/turns.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from memgym.tasks.task import Task
 from train.credit import Credit, CreditSettings
 from train.curriculum import Curriculum
 from train.setup import TrainedPolicy
-from train.turns import is_generated, no_tokens
+from train.turns import is_generated, no_tokens, own_rewards, same_turns
 
 
 def grid_prompts(episodes: Sequence[int], slots: int) -> list[str]:
@@ -86,8 +87,8 @@ class GridRollouts:
             members = range(number * self.group_size, (number + 1) * self.group_size)
             group = [trajectories[member] for member in members]
             for turn in self._turns(group, f"{self.seed}:{step}:{process}:{number}:{episode}"):
-                for member in members:
-                    self._append(rows, trajectories[member], rewards[member], turn)
+                for place, member in enumerate(members):
+                    self._append(rows, trajectories[member], rewards[member], turn.get(place))
         rows["logprobs"] = None  # type: ignore[assignment]  # sampled by the trained weights themselves
         generated = sum(gather_object([generated_tokens(trajectories)]))
         self._metrics = average(gather_object([summarise(trajectories)])) | {"generated_tokens": generated}
@@ -114,40 +115,43 @@ class GridRollouts:
             raise ValueError("the rows of a batch are not in grid order: set shuffle_dataset to False")
         return episodes
 
-    def _turns(self, group: Sequence[Trajectory], seed: str) -> list[int | None]:
-        """K turns of an episode in order; None where it has fewer that a trajectory of the group generated."""
-        length = max(len(trajectory.steps) for trajectory in group)
-        turns = [turn for turn in range(length) if any(_is_trained(trajectory, turn) for trajectory in group)]
+    def _turns(self, group: Sequence[Trajectory], seed: str) -> list[dict[int, int]]:
+        """K turns of an episode in order: the step of each trajectory that generated there, by its place in the group.
+
+        Empty ones fill up where there are fewer.
+        """
+        turns = [_trained(turn, group) for turn in same_turns(group)]
+        turns = [turn for turn in turns if turn]
         if not turns:
             raise no_tokens(group[0].policy)
-        drawn = sorted(random.Random(seed).sample(turns, min(self.slots, len(turns))))
-        return [*drawn, *([None] * (self.slots - len(drawn)))]
+        drawn = sorted(random.Random(seed).sample(range(len(turns)), min(self.slots, len(turns))))
+        return [*(turns[number] for number in drawn), *({} for _ in range(self.slots - len(drawn)))]
 
     def _env(self, step: int) -> MemoryVectorEnv:
         return self.env.env(step) if isinstance(self.env, Curriculum) else self.env
 
     def _append(
-        self, rows: dict[str, list[Any]], trajectory: Trajectory, rewards: Sequence[float], turn: int | None
+        self, rows: dict[str, list[Any]], trajectory: Trajectory, rewards: Sequence[float], step: int | None
     ) -> None:
-        if turn is None or not _is_trained(trajectory, turn):
+        if step is None:
             # A slot without a turn, or without its tokens: one token that no loss sees (mask 0) and no group counts
             # (reward None).
             end = self.manager.backbone.tokenizer.eos_token_id
             row: tuple[Any, ...] = ([end], [end], [0], None)
         else:
-            decision = trajectory.steps[turn].decision
+            decision = trajectory.steps[step].decision
             completion = list(decision.completion_ids)
-            row = (list(decision.prompt_ids), completion, [1] * len(completion), rewards[turn])
+            row = (list(decision.prompt_ids), completion, [1] * len(completion), rewards[step])
         for key, value in zip(("prompt_ids", "completion_ids", "env_mask", "turn_reward"), row, strict=True):
             rows[key].append(value)
 
 
-def _is_trained(trajectory: Trajectory, turn: int) -> bool:
-    return turn < len(trajectory.steps) and is_generated(trajectory.steps[turn].decision)
+def _trained(turn: dict[int, int], group: Sequence[Trajectory]) -> dict[int, int]:
+    return {place: step for place, step in turn.items() if is_generated(group[place].steps[step].decision)}
 
 
 def generated_tokens(trajectories: Sequence[Trajectory]) -> int:
-    """Tokens that were sampled, whether they are trained or not."""
+    """Tokens that were sampled, whether they are trained or not: those of MemLoRA's updates too."""
     return sum(len(step.decision.completion_ids) for trajectory in trajectories for step in trajectory.steps)
 
 
@@ -173,8 +177,14 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, float]:
 
 def mean_turn_reward(trajectories: Sequence[Trajectory]) -> float:
     """What GRPO logs as reward: each turn's own terms and its trajectory's."""
-    rewards = [trajectory.turn_reward(turn) for trajectory in trajectories for turn in range(len(trajectory.steps))]
-    return mean_or_zero(rewards)
+    return mean_or_zero(
+        [
+            trajectory.episode_reward + own
+            for trajectory in trajectories
+            for step, own in zip(trajectory.steps, own_rewards(trajectory), strict=True)
+            if is_generated(step.decision)
+        ]
+    )
 
 
 def average(reports: Sequence[dict[str, float]]) -> dict[str, float]:

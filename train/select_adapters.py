@@ -223,10 +223,19 @@ def write_selection(output_dir: str | Path, table: Sequence[Candidate]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for row in table:
         if row.chosen:
-            shutil.copytree(row.adapter, folder / row.operation, dirs_exist_ok=True)
+            _replace_folder(folder / row.operation, row.adapter)
     rows = json.dumps([asdict(row) for row in table], indent=1, ensure_ascii=False)
     (folder / "selection.json").write_text(rows + "\n", encoding="utf-8")
     (folder / "selection.md").write_text(format_selection(table) + "\n", encoding="utf-8")
+
+
+def _replace_folder(folder: Path, source: str) -> None:
+    """Make ``folder`` a copy of ``source``, with nothing left of what was there, such as an earlier winner's Engram."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 def format_selection(table: Sequence[Candidate]) -> str:

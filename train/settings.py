@@ -128,13 +128,15 @@ def check_fields(name: str, values: Mapping[str, Any], config: type) -> None:
             raise ValueError(f"{name}.{key}: {config.__name__} has no such field")
 
 
-def load_settings(kind: type[Settings], argv: Sequence[str], description: str) -> Settings:
+def load_settings(kind: type[Settings], argv: Sequence[str], description: str, ignored: Sequence[str] = ()) -> Settings:
     """Read `--config FILE.yaml` and `--key value` / `--group.key value` overrides, in order.
 
     Args:
         kind: A dataclass; nested dataclasses are groups.
         argv: Command-line arguments without the program name.
         description: Shown by `--help`, before the list of keys.
+        ignored: Settings of another trainer that a file may hold, in a group as ``group.key``: they are left out, and
+            one line says so. On the command line they are errors.
 
     Raises:
         SystemExit: `--help`, or an argument that is not understood; one line says which and why.
@@ -142,12 +144,12 @@ def load_settings(kind: type[Settings], argv: Sequence[str], description: str) -
     if "--help" in argv or "-h" in argv:
         raise SystemExit(f"{description}\n\n--config FILE.yaml, then any of\n" + "\n".join(_keys(kind)))
     try:
-        return _build(kind, _merged(kind, argv), "")
+        return _build(kind, _merged(argv, ignored), "")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def _merged(kind: type, argv: Sequence[str]) -> dict[str, Any]:
+def _merged(argv: Sequence[str], ignored: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     arguments = list(argv)
     while arguments:
@@ -162,10 +164,23 @@ def _merged(kind: type, argv: Sequence[str]) -> dict[str, Any]:
             loaded = _read_yaml(Path(text).read_text(encoding="utf-8"), text) or {}
             if not isinstance(loaded, dict):
                 raise ValueError(f"{text}: expected a mapping of settings")
+            left_out = [name for name in ignored if _take_out(loaded, name)]
+            if left_out:
+                print(f"{text}: left out {', '.join(left_out)}, which this trainer does not have")
             _update(values, loaded)
         else:
             _update(values, _nested(key.split("."), _read_yaml(text, option)))
     return values
+
+
+def _take_out(values: dict[str, Any], name: str) -> bool:
+    """Remove a setting, of a group as ``group.key``; whether it was there."""
+    group, _, key = name.rpartition(".")
+    inner = values.get(group) if group else values
+    if not isinstance(inner, dict) or key not in inner:
+        return False
+    del inner[key]
+    return True
 
 
 def _read_yaml(text: str, source: str) -> Any:

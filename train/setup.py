@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from agents.backbone import (
 )
 from agents.manager import MemoryManager
 from agents.memlora import MemLoRA, adapter_name
+from agents.trained_as import with_env
 from memgym.envs.spaces import Unicode
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.protocol import describe_env
@@ -142,6 +143,13 @@ def answers_itself(env: MemoryVectorEnv) -> bool:
     return isinstance(env.single_action_space, Unicode)
 
 
+def shown_by(env: MemoryVectorEnv) -> dict[str, Any]:
+    """The settings of an environment by the names of ``EnvConfig``, for the record of what is trained in it."""
+    config = env.envs[0].config
+    shown = {one.name: getattr(config, one.name) for one in fields(config)}
+    return shown | ({"retrieve": shown["memories"]} if "memories" in shown else {})  # of an answer environment
+
+
 def trained_policy(backbone: Backbone, agent: PolicySettings, env: MemoryVectorEnv, seed: int) -> TrainedPolicy:
     """The policy that is trained: it acts with the adapter "default", which is recorded as what it becomes.
 
@@ -155,6 +163,7 @@ def trained_policy(backbone: Backbone, agent: PolicySettings, env: MemoryVectorE
         ValueError: A setting is the other kind of policy's, or the adapter was trained as something else.
     """
     policy: TrainedPolicy
+    shown = shown_by(env)
     extracts = backbone.trained_as.get("default", {}).get("role") == "extract"
     if answers_itself(env) or extracts:
         for name in ("codec", "style", "search"):
@@ -171,6 +180,7 @@ def trained_policy(backbone: Backbone, agent: PolicySettings, env: MemoryVectorE
             temperature=agent.temperature,
             seed=seed,
         )
+        shown["context_tokens"] = policy.window
     elif agent.distil is not None:
         raise ValueError(f"agent.distil={agent.distil} is an Answer Agent's: this environment takes operations")
     elif extracts:
@@ -178,7 +188,7 @@ def trained_policy(backbone: Backbone, agent: PolicySettings, env: MemoryVectorE
     else:
         options = {name: value for name, value in vars(agent).items() if name not in ("distil", "update")}
         policy = MemoryManager(backbone, adapter="default", seed=seed, **options)
-    backbone.trained_as["default"] = policy.record
+    backbone.trained_as["default"] = with_env(policy.record, shown)
     return policy
 
 

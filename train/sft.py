@@ -28,6 +28,7 @@ from agents.answerer import AnswerAgent
 from agents.backbone import Backbone
 from agents.base import Agent
 from agents.manager import MemoryManager
+from agents.trained_as import with_env
 from memgym.records import MANIFEST, Manifest, hardware, package_versions, plain, read_trajectories
 from memgym.rollout import Trajectory, rollout
 from memgym.tasks.task import Task
@@ -46,11 +47,19 @@ from train.settings import (
     check_run,
     load_settings,
 )
-from train.setup import build_env, build_policy, one_line_errors, save_policy, starting_point, write_manifest
+from train.setup import (
+    build_env,
+    build_policy,
+    one_line_errors,
+    save_policy,
+    shown_by,
+    starting_point,
+    write_manifest,
+)
 from train.sharding import need_whole_model, whole_weights
 
 ROLES = ("manager", "answerer")
-ABOUT_TEACHERS = ("role", "teacher", "teacher_kwargs", "episodes", "first_episode", "env", "agent")
+ABOUT_TEACHERS = ("role", "distil", "teacher", "teacher_kwargs", "episodes", "first_episode", "env", "agent")
 
 
 @dataclass
@@ -66,6 +75,8 @@ class SFTSettings:
     agent: AgentSettings = field(default_factory=AgentSettings)
     role: str = "manager"
     """What is trained: "manager" or "answerer"."""
+    distil: bool = False
+    """Of an answerer: name the memories that hold the evidence before the answer (Memory-R1's memory distillation)."""
     teacher: str = "random"
     """An agent by name, or a trajectories.jsonl of the same environment; several joined by "+" are all imitated."""
     teacher_kwargs: dict[str, Any] = field(default_factory=dict)
@@ -92,6 +103,8 @@ class SFTSettings:
         check_fields("sft", self.sft, SFTConfig)
         if self.role not in ROLES:
             raise ValueError(f"role={self.role!r}: expected {' or '.join(ROLES)}")
+        if self.distil and self.role != "answerer":
+            raise ValueError("distil=true is an answerer's: set role: answerer, or leave distil out")
         for name in self.teacher.split("+"):
             if name not in BASELINES and (self.role == "answerer" or not Path(name).exists()):
                 raise ValueError(
@@ -155,7 +168,11 @@ def set_up(settings: SFTSettings) -> tuple[Backbone, SFTTrainer]:
 def collect_examples(settings: SFTSettings, backbone: Backbone) -> list[Example]:
     """What the teachers show, or have shown; the adapter is recorded as what it is trained as."""
     if settings.examples is not None:
-        return distilled_examples(settings.examples, backbone)
+        examples = distilled_examples(settings.examples, backbone)
+        source = Manifest.read(Path(settings.examples).parent)
+        given = {name: source.env_kwargs.get(name) for name in ("retrieval", "encoder")}  # not as they took effect
+        backbone.trained_as["default"] = with_env(backbone.trained_as["default"], source.config | given)
+        return examples
     return [example for name in settings.teacher.split("+") for example in make_examples(settings, backbone, name)]
 
 
@@ -178,13 +195,15 @@ def record_run(settings: SFTSettings, role: str) -> None:
 
 def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> list[Example]:
     """What one teacher shows the role that is trained."""
+    own = build_env(settings.env, 1)
     if settings.role == "manager":
         student = MemoryManager(backbone, adapter="default", **vars(settings.agent))
-        backbone.trained_as["default"] = student.record
-        return examples_from(build_env(settings.env, 1), student, teacher_trajectories(settings, teacher))
+        backbone.trained_as["default"] = with_env(student.record, shown_by(own))
+        return examples_from(own, student, teacher_trajectories(settings, teacher))
     policy = named_teacher(settings, teacher)
-    answerer = AnswerAgent(backbone, "default")
-    backbone.trained_as["default"] = answerer.record
+    answerer = AnswerAgent(backbone, "default", distil=settings.distil or None)
+    context = min(own.exam.context_tokens, answerer.window)
+    backbone.trained_as["default"] = with_env(answerer.record, shown_by(own) | {"context_tokens": context})
     scribe = ExamScribe(answerer.window)
     env = build_env(settings.env, 1, {**policy.env_overrides, "reader": scribe})
     return answer_examples(env, scribe, answerer, policy, training_episodes(settings, env.task))

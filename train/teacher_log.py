@@ -12,6 +12,7 @@ from memgym.envs.vector import MemoryVectorEnv
 from memgym.exam.reader import ReadingTask
 from memgym.memory.provenance import attribute_sources
 from memgym.rollout import Trajectory, rollout
+from train.calls import CallLog, RecordedTeacher
 from train.cleaning import Cleaner, Lesson
 from train.distilled import Sample
 from train.teachers import RuleTeacher
@@ -33,19 +34,27 @@ class GoldReader:
 class TeacherLog:
     """Runs a teacher and keeps the samples that its calls make, by operation."""
 
-    def __init__(self, env: MemoryVectorEnv, teacher: FactPipeline, cleaner: Cleaner) -> None:
-        """Create an empty log; the teacher's calls are listened to from now on."""
+    def __init__(self, env: MemoryVectorEnv, teacher: FactPipeline, cleaner: Cleaner, calls: CallLog) -> None:
+        """Create an empty log.
+
+        Args:
+            env: Where the teacher is run, with its ``env_overrides`` and its reader.
+            teacher: Asked only for what ``calls`` does not hold.
+            cleaner: Makes samples of calls.
+            calls: The calls as they are, with those of an earlier run.
+        """
         self.env = env
         self.teacher = teacher
         self.cleaner = cleaner
         self.samples: dict[str, list[Sample]] = {operation: [] for operation in OPERATIONS}
         self._calls: list[Call] = []
-        teacher.listener = lambda request, reply: self._calls.append((request, reply))
+        self._policy = RecordedTeacher(teacher, calls)
+        self._policy.listener = lambda request, reply: self._calls.append((request, reply))
 
     def run(self, episodes: Sequence[int]) -> None:
         """Let the teacher go through some episodes, at most ``env.num_envs``."""
         self._calls.clear()
-        trajectories = rollout(self.env, self.teacher, episodes)
+        trajectories = rollout(self.env, self._policy, episodes)
         for request, reply in self._calls:
             self._log_call(request, reply)
         for number, trajectory in enumerate(trajectories):

@@ -1,8 +1,9 @@
-"""The rows that PPO trains on: one turn each, with what is known about its tokens."""
+"""Turns: the steps of a trajectory that are trained, and the rows that PPO makes of them."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -45,30 +46,60 @@ class Turn:
 def is_generated(decision: Decision) -> bool:
     """Whether a decision is one generation, with tokens to train.
 
-    MemLoRA's updates are not: with nothing to decide nothing is generated, and of several generations no single one is
-    the decision.
+    MemLoRA's updates are not: with nothing to decide nothing is generated, and of several generations, which have no
+    prompt in common, no single one is the decision.
     """
     return bool(decision.prompt_ids and decision.completion_ids)
 
 
-def turns_of(trajectory: Trajectory, rewards: Sequence[float]) -> list[Turn]:
-    """The turns of a trajectory that have tokens to train, in order.
+def same_turns(group: Sequence[Trajectory]) -> list[dict[int, int]]:
+    """Which steps of some trajectories of one episode are the same turn: the n-th on the same chunk.
 
-    To them the others are a part of the environment: what those are rewarded with goes to the last turn before, so that
-    no reward is lost. Before the first turn there is nobody who could have earned it.
+    By their number alone they are not, as some take more steps on a chunk than others: a manager that searches, or
+    MemLoRA where there are facts.
+
+    Returns:
+        The turns in order; each holds the step of every trajectory that has it, by the trajectory's place in the group.
+    """
+    turns: dict[tuple[int, int], dict[int, int]] = {}
+    for member, trajectory in enumerate(group):
+        on_chunk: Counter[int] = Counter()
+        for number, step in enumerate(trajectory.steps):
+            turns.setdefault((step.chunk, on_chunk[step.chunk]), {})[member] = number
+            on_chunk[step.chunk] += 1
+    return [turns[place] for place in sorted(turns)]
+
+
+def given_to_turns(trajectory: Trajectory, rewards: Sequence[float]) -> list[float]:
+    """Rewards of the steps, those of steps without tokens to train given to the last turn before.
+
+    To the turns these steps are a part of the environment: with MemLoRA an extraction answers for the update that
+    follows on its chunk. Before the first turn there is nobody who could have earned it: no turn gets it.
+    """
+    given = [0.0] * len(rewards)
+    turn: int | None = None
+    for number, (step, reward) in enumerate(zip(trajectory.steps, rewards, strict=True)):
+        turn = number if is_generated(step.decision) else turn
+        given[number if turn is None else turn] += reward
+    return given
+
+
+def own_rewards(trajectory: Trajectory) -> list[float]:
+    """The weighted step terms of each turn in full size, with those of the untrained steps it answers for."""
+    return given_to_turns(trajectory, [step.own_reward for step in trajectory.steps])
+
+
+def turns_of(trajectory: Trajectory, rewards: Sequence[float]) -> list[Turn]:
+    """The turns of a trajectory that have tokens to train, in order, with what ``given_to_turns`` gives them.
 
     Raises:
         ValueError: No decision was generated token by token.
     """
-    turns: list[Turn] = []
-    for step, reward in zip(trajectory.steps, rewards, strict=True):
-        if is_generated(step.decision):
-            turns.append(Turn(step.decision.prompt_ids, step.decision.completion_ids, reward))
-        elif turns:
-            turns[-1].reward += reward
-    if not turns:
+    steps = zip(trajectory.steps, given_to_turns(trajectory, rewards), strict=True)
+    decisions = [(step.decision, reward) for step, reward in steps if is_generated(step.decision)]
+    if not decisions:
         raise no_tokens(trajectory.policy)
-    return turns
+    return [Turn(decision.prompt_ids, decision.completion_ids, reward) for decision, reward in decisions]
 
 
 def no_tokens(policy: str) -> ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transformers import PreTrainedTokenizerBase
 
 from agents.prompts.chat import chat_ids, spoken_date
@@ -32,9 +34,14 @@ def render_answer_prompt(tokenizer: PreTrainedTokenizerBase, task: ReadingTask, 
 def user_text(task: ReadingTask) -> str:
     """Core, memories and question, one per line; nothing that is empty."""
     lines = [task.core] if task.core else []
-    lines += [_dated_line(entry) for entry in sorted(task.context, key=lambda entry: (entry.timestamp, entry.id))]
+    lines += [_dated_line(entry) for entry in in_order(task.context)]
     asked = f" ({spoken_date(task.timestamp)})" if task.timestamp else ""
     return "\n".join([*lines, f"Question{asked}: {task.question}"])
+
+
+def in_order(context: Sequence[Entry]) -> list[Entry]:
+    """The memories as they are shown: by time, then by id."""
+    return sorted(context, key=lambda entry: (entry.timestamp, entry.id))
 
 
 def _dated_line(entry: Entry) -> str:

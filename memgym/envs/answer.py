@@ -135,6 +135,7 @@ class AnswerEnv(EpisodicEnv[str]):
     """
 
     config: AnswerConfig
+    config_type: ClassVar[type[AnswerConfig]] = AnswerConfig
     recipe: AnswerReward
 
     def __init__(self, task: Task, *, render_mode: str | None = None, **config: Any) -> None:
@@ -147,7 +148,7 @@ class AnswerEnv(EpisodicEnv[str]):
         """
         self.task = task
         self.render_mode = check_render_mode(render_mode)
-        self.config = AnswerConfig(**config)
+        self.config = self.config_type(**config)
         self.exam = AnswerExam()
         self.recipe = get_answer_reward(self.config.reward)
         self.observation_space = answer_observation_space()

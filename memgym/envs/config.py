@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
+from os import PathLike
 from typing import Any, Literal
 
 from memgym.exam.exam import Exam, ExamContext
@@ -12,6 +13,7 @@ from memgym.exam.extractive import ExtractiveReader
 from memgym.exam.reader import Reader
 from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import Budget, TokenCounter, count_lexical_tokens
+from memgym.memory.database import IN_MEMORY
 from memgym.memory.encoder import Encoder, Retrieval, choose_retrieval, load_encoder
 from memgym.rewards import Recipe, get_recipe
 
@@ -42,13 +44,18 @@ class EnvConfig:
     """Reader name or object; it answers the exam."""
     retrieve: int = 20
     """Entries retrieved per store and question."""
+    per_speaker: bool = False
+    """Share ``retrieve`` equally among the speakers instead: so many entries of both stores together, half of each side
+    of a dialogue, as in Memory-R1."""
     retrieval: Retrieval | None = None
     """How the memory is searched: "bm25", "dense" or "hybrid" (both fused); the last two need an encoder. None means
     "hybrid" with an encoder and "bm25" without."""
     neighbours: int = 0
     """Entries on either side in which BM25 counts a word of an entry as well, for memories that hold single turns."""
     encoder: str | Encoder | None = None
-    """Text encoder of dense retrieval: MODULE:CLASS, such as "agents.encoder:TextEncoder", or an object."""
+    """Text encoder of dense retrieval: MODULE:CLASS, such as "agents.encoder:TextEncoder"; MODULE:CLASS@NAME, such as
+    "agents.encoder:TextEncoder@thenlper/gte-small", with the name of a model (there "minilm", a hub id or a folder); or
+    an object."""
     context_tokens: int = 2000
     """Limit of what the reader is given per question, in lexical tokens."""
     exam_context: ExamContext = "memory"
@@ -70,8 +77,9 @@ class EnvConfig:
         self._check_parts()
         if self.show not in ("recent", "relevant"):
             raise ValueError(f"show={self.show!r}: expected 'recent' or 'relevant'")
-        if not isinstance(self.question_visible, bool):
-            raise ValueError(f"question_visible={self.question_visible!r}: expected True or False")
+        for name in ("question_visible", "per_speaker"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected True or False")
         least_values = {
             "neighbours": 0,
             "shown": 0,
@@ -103,7 +111,8 @@ class EnvConfig:
             raise ValueError(f"count_tokens={self.count_tokens!r}: expected a function from a text to its length")
         if not isinstance(self.encoder, str | Encoder | None):
             raise ValueError(
-                f"encoder={self.encoder!r}: expected MODULE:CLASS, or an object with name, dimension and encode(texts)"
+                f"encoder={self.encoder!r}: expected MODULE:CLASS or MODULE:CLASS@NAME, or an object with name, "
+                "dimension and encode(texts)"
             )
 
     def make_budget(self) -> Budget:
@@ -117,13 +126,13 @@ class EnvConfig:
             raise ValueError(f"budget has no limit {unknown[0]!r}: expected some of {', '.join(known)}")
         return Budget(**self.budget)
 
-    def make_bank(self) -> MemoryBank:
-        """An empty memory with these settings."""
-        encoder = load_encoder(self.encoder)
+    def make_bank(self, path: str | PathLike[str] = IN_MEMORY) -> MemoryBank:
+        """A memory with these settings: an empty one, or what the file at ``path`` holds."""
         return MemoryBank(
+            path,
             budget=self.make_budget(),
             count_tokens=self.count_tokens,
-            encoder=encoder,
+            encoder=load_encoder(self.encoder),
             retrieval=self.retrieval,
             neighbours=self.neighbours,
         )
@@ -131,7 +140,7 @@ class EnvConfig:
     def make_exam(self) -> Exam:
         """The exam these settings describe."""
         reader = READERS[self.reader]() if isinstance(self.reader, str) else self.reader
-        return Exam(reader, self.retrieve, self.context_tokens, self.exam_context)
+        return Exam(reader, self.retrieve, self.context_tokens, self.exam_context, self.per_speaker)
 
     def in_effect(self) -> dict[str, Any]:
         """Every setting as it takes effect, for records; defaults are filled in, objects stay what they are."""

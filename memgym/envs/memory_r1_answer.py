@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from memgym.envs.answer import AnswerEnv
+from memgym.envs.answer import AnswerConfig, AnswerEnv
 from memgym.envs.source import source_task
 from memgym.envs.vector import vector_entry_point
 from memgym.memory.bank import MemoryBank
-from memgym.memory.budget import UNLIMITED
 from memgym.memory.encoder import Encoder, Retrieval, choose_retrieval, load_encoder
 from memgym.preparers import make_preparer
 from memgym.tasks.prepared import Preparer
 from memgym.tasks.retrieved_questions import RETRIEVED, RetrievedQuestions
 from memgym.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryR1AnswerConfig(AnswerConfig):
+    """Settings of ``MemoryR1AnswerEnv``: those of every answer environment, and how memories are retrieved.
+
+    Raises:
+        TypeError: The encoder is none.
+        ValueError: There is no such search, or it needs an encoder.
+    """
+
+    memories: int = RETRIEVED
+    """Retrieved per question, of all speakers together."""
+    retrieval: Retrieval | None = None
+    """As in ``memgym.envs.config.EnvConfig``, like the next two."""
+    encoder: str | Encoder | None = None
+    neighbours: int = 0
+
+    def __post_init__(self) -> None:
+        # What no bank can be made with is refused here, not at the first reset.
+        self.make_bank().close()
+
+    def make_bank(self) -> MemoryBank:
+        """An empty memory that is searched with these settings."""
+        return MemoryBank(
+            budget=self.make_budget(),
+            encoder=load_encoder(self.encoder),
+            retrieval=self.retrieval,
+            neighbours=self.neighbours,
+        )
+
+    def in_effect(self) -> dict[str, Any]:
+        """Every setting as it takes effect, for records."""
+        encoder = load_encoder(self.encoder)
+        return {
+            **AnswerConfig.in_effect(self),
+            "memories": self.memories,
+            "retrieval": choose_retrieval(encoder, self.retrieval),
+            "encoder": encoder,
+            "neighbours": self.neighbours,
+        }
 
 
 class MemoryR1AnswerEnv(AnswerEnv):
@@ -45,12 +85,15 @@ class MemoryR1AnswerEnv(AnswerEnv):
       (those of LoCoMo's file), the folder of a run or its `trajectories.jsonl` (what a recorded policy stored), a
       folder of exported banks, or an object such as `memgym.preparers.PolicyBanks`, which lets an agent write it.
     * `memories`: how many are retrieved, of all speakers together.
-    * `retrieval` and `encoder`: how, as for `MemoryEnv`; by BM25 unless there is an encoder.
+    * `retrieval`, `encoder` and `neighbours`: how, as for `MemoryEnv`; by BM25 unless there is an encoder.
     * `reward` and every other field of `AnswerConfig`.
 
     ## Version History
     * v0: first version.
     """
+
+    config: MemoryR1AnswerConfig
+    config_type = MemoryR1AnswerConfig
 
     def __init__(
         self,
@@ -59,22 +102,18 @@ class MemoryR1AnswerEnv(AnswerEnv):
         split: str | None = "train",
         source_kwargs: Mapping[str, Any] | None = None,
         bank: str | Preparer = "turns",
-        memories: int = RETRIEVED,
-        retrieval: Retrieval | None = None,
-        encoder: str | Encoder | None = None,
         render_mode: str | None = None,
         **config: Any,
     ) -> None:
         """Create the environment; the class docstring lists the arguments."""
         kwargs = source_kwargs or {}
         dialogues = source_task(source, split, kwargs)
-        encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        choose_retrieval(encoder, retrieval)
+        settings = MemoryR1AnswerConfig(**config)
         task = RetrievedQuestions(
             dialogues,
             prepare=make_preparer(bank, dialogues, kwargs.get("path")),
-            memories=memories,
-            open_bank=partial(MemoryBank, budget=UNLIMITED, encoder=encoder, retrieval=retrieval),
+            memories=settings.memories,
+            open_bank=settings.make_bank,
         )
         super().__init__(task, render_mode=render_mode, **config)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, zip_longest
 from typing import Any, Literal
 
 from memgym.exam.metrics import score
@@ -13,8 +15,11 @@ from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import count_lexical_tokens, first_lexical_tokens
 from memgym.memory.operations import ENTRY_STORES, Entry
 from memgym.tasks.episode import Chunk, Question
+from memgym.tasks.shares import SpeakerShares
+from memgym.tasks.speakers import Speakers
 
 ExamContext = Literal["memory", "stream"]
+_Retriever = Callable[[str], Sequence[Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Paper:
 
     bank: MemoryBank
     questions: tuple[Question, ...]
-    chunks: tuple[Chunk, ...] = ()  # read only by an exam with ``context="stream"``
+    chunks: tuple[Chunk, ...] = ()  # read only with ``context="stream"``; ``per_speaker`` needs their speakers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,16 @@ class Exam:
         context_tokens: Limit of core plus entries, in lexical tokens; the reader's own window applies as well.
         context: "memory" is the exam proper. "stream" hands the reader the chunks instead of the memory, newest turn
             first, as many as fit: the full-context reference.
+        per_speaker: Retrieve ``k`` entries of both stores together, shared equally among the speakers of the paper's
+            chunks (``memgym.tasks.shares``), the best of each speaker in turn. Memory-R1 takes 30 of each of two, which
+            is k = 60 (arXiv 2508.19828).
     """
 
     reader: Reader
     k: int = 20
     context_tokens: int = 2000  # lexical tokens
     context: ExamContext = "memory"
+    per_speaker: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.context_tokens < 1:
@@ -101,21 +110,37 @@ class Exam:
     def _reading_tasks(self, paper: Paper) -> list[ReadingTask]:
         if self.context == "memory":
             paper.bank.prepare([question.text for question in paper.questions])
-        return [self.reading_task(paper, question) for question in paper.questions]
+        retrieve = self._retriever(paper)
+        return [self._reading_task(paper.bank, question, retrieve) for question in paper.questions]
 
     def reading_task(self, paper: Paper, question: Question) -> ReadingTask:
         """The question with what the reader may see for it."""
+        return self._reading_task(paper.bank, question, self._retriever(paper))
+
+    def _reading_task(self, bank: MemoryBank, question: Question, retrieve: _Retriever) -> ReadingTask:
         limit = min(self.context_tokens, self.reader.window)
-        if self.context == "stream":
-            core, candidates = "", _stream_entries(paper.chunks)
-        else:
-            core, candidates = first_lexical_tokens(paper.bank.core, limit), self._retrieve(paper.bank, question.text)
-        context = _fit(candidates, limit - count_lexical_tokens(core))
+        core = first_lexical_tokens(bank.core, limit) if self.context == "memory" else ""
+        context = _fit(retrieve(question.text), limit - count_lexical_tokens(core))
         return ReadingTask(question.text, core, context, question.timestamp)
+
+    def _retriever(self, paper: Paper) -> _Retriever:
+        """What the reader may see for a question, best first."""
+        if self.context == "stream":
+            newest_first = _stream_entries(paper.chunks)
+            return lambda query: newest_first
+        if not self.per_speaker:
+            return partial(self._retrieve, paper.bank)
+        shares = SpeakerShares(paper.bank, Speakers([turn for chunk in paper.chunks for turn in chunk.turns]))
+        return lambda query: _in_turn(shares.retrieve(query, self.k))
 
     def _retrieve(self, bank: MemoryBank, query: str) -> list[Entry]:
         found = [pair for store in ENTRY_STORES for pair in bank.search_scored(query, store=store, k=self.k)]
         return [entry for entry, _ in sorted(found, key=lambda pair: (-pair[1], pair[0].id))]
+
+
+def _in_turn(groups: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The first of every group, then the second of every group, and so on."""
+    return [entry for entry in chain(*zip_longest(*groups)) if entry is not None]
 
 
 def _stream_entries(chunks: Sequence[Chunk]) -> list[Entry]:

@@ -82,8 +82,13 @@ def locomo_multi_f1(prediction: str, gold: str) -> float:
 
 
 def _locomo_open_domain(prediction: str, gold: str) -> float:
+    """F1 without the gold's explanation."""
+    return locomo_f1_score(prediction, _unexplained(gold))
+
+
+def _unexplained(gold: str) -> str:
     """Category 3: whatever follows the first semicolon of a gold is explanation and is not scored."""
-    return locomo_f1_score(prediction, gold.split(";")[0].strip())
+    return gold.split(";")[0].strip()
 
 
 # --- SQuAD and its relatives ---
@@ -183,6 +188,20 @@ METRICS: dict[str, Metric] = {
     "locomo_5": _abstained,
     "abstain": _abstained,
 }
+
+
+def scored_golds(metric: str, golds: Sequence[str]) -> tuple[str, ...]:
+    """What of each gold ``metric`` compares a prediction with: all of it, but for the explanations of ``locomo_3``."""
+    return tuple(map(_unexplained, golds)) if metric == "locomo_3" else tuple(golds)
+
+
+def exact_match(metric: str, prediction: str, golds: Sequence[str]) -> float:
+    """1 when an answer to a question of ``metric`` is one of its golds in SQuAD normalisation, else 0.
+
+    Raises:
+        ValueError: no golds.
+    """
+    return score("squad_em", prediction, scored_golds(metric, golds))
 
 
 def score(metric: str, prediction: str, golds: Sequence[str]) -> float:

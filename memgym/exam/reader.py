@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from memgym.exam.metrics import scored_golds
 from memgym.memory.operations import Entry
+from memgym.tasks.episode import Question
 
 ABSTENTION = "No information available"
 """The answer to give when the memory does not hold one; the ``abstain`` and ``locomo_5`` metrics recognise it."""
+
+
+def gold_answers(question: Question) -> tuple[str, ...]:
+    """What a right answer says: what is scored of each gold, or that the memory does not hold one."""
+    return scored_golds(question.metric, question.answers) if question.answerable else (ABSTENTION,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@
     **Answer:** 7 May 2023
 
 A row names a memory by the words it opens with. That is short, cannot go far wrong, and is what a very small model can
-write: it relates words to topics readily, and numbers to rows hardly at all. A row that holds the whole memory, as
-larger models write it, is understood as well.
+write: it relates words to topics readily, and numbers to rows hardly at all. What larger models write is understood as
+well: a row that holds the whole memory, or that has a bullet, a number, a date or a speaker before the words.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memgym.openings import MIN_WORDS, fold, opening_of, place_of
+
 ANSWER_MARK = "**Answer:**"
-MIN_WORDS = 3  # of a reference; fewer say too little of what a memory is about
 MAX_ROWS = 256  # that are read, so that no reply costs more than milliseconds
 
-_BULLET = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
+_LABELS = 2  # that a row may have before a memory's words, each with a colon: a date, a speaker
+_BEFORE = re.compile(r"^(?:(?:[-*•>]|#?\d+[.):]|#\d+|[\[(]#?\d+[\])]) )+")  # bullets and numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Reply:
 def read_reply(text: str, memories: Sequence[str]) -> Reply:
     """What a reply says; never raises. Where several memories open alike, the first of them is meant.
 
+    A row has to hold at least three words of a memory, or all it has (``memgym.openings``).
+
     Args:
         text: the reply. Its answer is the first line with anything on it after the first mark.
         memories: texts of the memories in the order shown, each as ``quotable``.
@@ -41,8 +45,8 @@ def read_reply(text: str, memories: Sequence[str]) -> Reply:
     listed, mark, marked = text.partition(ANSWER_MARK)
     if not mark:
         return Reply((), "")
-    bodies = [_fold(memory) for memory in memories]
-    rows = [row for row in map(_fold, listed.split("\n")) if row]
+    bodies = [fold(memory) for memory in memories]
+    rows = [row for row in map(fold, listed.split("\n")) if row]
     places = [_place(row, bodies) for row in rows[:MAX_ROWS]]
     selected = dict.fromkeys(place for place in places if place is not None)
     return Reply(tuple(selected), next(iter(marked.strip().splitlines()), "").strip(), places.count(None))
@@ -54,13 +58,20 @@ def quotable(text: str, speaker: str) -> str:
 
 
 def _place(row: str, bodies: Sequence[str]) -> int | None:
-    """The memory that a row opens, else the one it ends with: a bullet, a date or a speaker may stand before it."""
-    for opening in (row, _BULLET.sub("", row)):
-        for place, body in enumerate(bodies):
-            if body.startswith(opening):
-                return place
+    """The memory that a row names, else the one it ends with: anything may stand before a whole one."""
+    for opening in _openings(row):
+        place = place_of(opening, bodies) if opening else None
+        if place is not None:
+            return place
     held = (place for place, body in enumerate(bodies) if body.count(" ") >= MIN_WORDS - 1 and row.endswith(body))
     return next(held, None)
+
+
+def _openings(row: str) -> list[str]:
+    """A row as it is, then without what marks it up, then without each label before it."""
+    bare = _BEFORE.sub("", fold(row.replace("**", "")))
+    labelled = bare.split(": ", _LABELS)
+    return [row, *(": ".join(labelled[count:]) for count in range(len(labelled)))]
 
 
 def write_reply(answer: str, selected: Sequence[int], memories: Sequence[str]) -> str:
@@ -69,22 +80,8 @@ def write_reply(answer: str, selected: Sequence[int], memories: Sequence[str]) -
     Args:
         answer: becomes one line.
         selected: places of the memories, from 0.
-        memories: as for ``read_reply``. One that another before it opens with cannot be named: that one is.
+        memories: as for ``read_reply``. One that repeats another cannot be named: the first of them is.
     """
-    bodies = [_fold(memory) for memory in memories]
-    rows = [_opening(bodies, place, memories[place]) for place in selected]
+    bodies = [fold(memory) for memory in memories]
+    rows = [opening_of(memories[place], place, bodies) or " ".join(memories[place].split()) for place in selected]
     return "\n".join([*rows, f"{ANSWER_MARK} {' '.join(answer.split())}"])
-
-
-def _opening(bodies: Sequence[str], place: int, text: str) -> str:
-    """The fewest first words, but at least MIN_WORDS, that no memory before opens with."""
-    words = text.split()
-    for count in range(min(MIN_WORDS, len(words)), len(words)):
-        opening = " ".join(words[:count])
-        if not any(body.startswith(opening.lower()) for body in bodies[:place]):
-            return opening
-    return " ".join(words)
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.lower().split())

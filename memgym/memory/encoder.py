@@ -60,22 +60,27 @@ def load_encoder(encoder: str | Encoder | None) -> Encoder | None:
     """The encoder behind a setting.
 
     Args:
-        encoder: ``MODULE:CLASS`` of one that is made without arguments, such as "agents.encoder:TextEncoder"; an
-            encoder and None stay what they are. One path gives one object, so that a model is in memory once however
-            many environments name it.
+        encoder: ``MODULE:CLASS`` of one that is made without arguments, such as "agents.encoder:TextEncoder", or
+            ``MODULE:CLASS@NAME`` of one that is made with a name: of a model, a hub id, a folder. An encoder and None
+            stay what they are. One text gives one object, so that a model is in memory once however many environments
+            name it.
 
     Raises:
-        ValueError: If the path names no encoder.
+        ValueError: If the text names no encoder.
+        OSError: If the encoder cannot find the model of that name.
     """
     return _make(encoder) if isinstance(encoder, str) else encoder
 
 
 @functools.cache
 def _make(path: str) -> Encoder:
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise ValueError(f"encoder {path!r}: expected MODULE:CLASS of an encoder, or an object with encode(texts)")
+    made_by, at, model = path.partition("@")
+    module, _, name = made_by.partition(":")
+    if not module or not name or (at and not model):
+        raise ValueError(
+            f"encoder {path!r}: expected MODULE:CLASS of an encoder, MODULE:CLASS@NAME, or an object with encode(texts)"
+        )
     try:
-        return getattr(import_module(module), name)()
+        return getattr(import_module(module), name)(*([model] if model else []))
     except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(f"encoder {path}: expected MODULE:CLASS of an encoder ({error})") from error

@@ -30,6 +30,10 @@ def observation():
     return make_env().reset(options={"episode": 0})[0]
 
 
+def said(observation):
+    return {memory["id"]: memory["speaker"] for memory in observation["memories"]}
+
+
 def told(backbone, ids) -> str:
     return backbone.tokenizer.decode(ids)
 
@@ -93,17 +97,11 @@ def test_the_reply_to_imitate_earns_everything(tiny_backbone, distil, useful):
     env = make_env()
     observation, _ = env.reset(options={"episode": 0})
     policy = AnswerPolicy(tiny_backbone, distil=distil)
-    *_, info = env.step(policy.read(policy.write("5 metres", useful, observation)))
+    reader = AnswerAgent(tiny_backbone, distil=distil)
+    *_, info = env.step(policy.read(reader.write("5 metres", reading_task(observation), useful, said(observation))))
     terms = info["reward_terms"]
     assert (terms["em"], terms["f1"], terms["format"]) == (1.0, 1.0, 1.0)
     assert sorted(info["selected"]) == (sorted(useful) if distil else [])
-
-
-def test_a_distilled_reply_names_memories_by_first_words(tiny_backbone, observation):
-    assert AnswerPolicy(tiny_backbone).write("5 metres", [4, 1], observation) == (
-        "Number 0 is\nNumber 5 is\n**Answer:** 5 metres"
-    )
-    assert AnswerPolicy(tiny_backbone, distil=False).write("5\nmetres", [4, 1], observation) == "5 metres"
 
 
 @pytest.mark.parametrize("completion", ["5 metres", " 5 metres\nIndeed", f"x {ANSWER_MARK} 5 metres", ""])

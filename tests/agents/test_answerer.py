@@ -81,6 +81,19 @@ def test_it_answers_with_its_own_adapter_and_leaves_the_trained_one_active(own_b
     assert own_backbone.model.training
 
 
+def test_the_reply_to_imitate_names_useful_memories_by_first_words_in_the_order_shown(tiny_backbone):
+    task = ReadingTask("How long is 5?", "", (entry(2, "Per: Number 5 is long."), entry(1, "Number 0 is short.")))
+    distils, answers = (AnswerAgent(tiny_backbone, distil=distil) for distil in (True, False))
+    assert distils.write("5\nmetres", task, [2, 1], {2: "Per"}) == "Number 0 is\nNumber 5 is\n**Answer:** 5 metres"
+    assert distils.write("none", task, [], {}) == "**Answer:** none"
+    assert answers.write("5\nmetres", task, [2, 1], {2: "Per"}) == "5 metres"
+
+
+def test_to_distil_takes_a_longer_reply_unless_told_otherwise(tiny_backbone):
+    assert [AnswerAgent(tiny_backbone, distil=distil).max_new_tokens for distil in (False, True)] == [32, 96]
+    assert AnswerAgent(tiny_backbone, distil=True, max_new_tokens=40).max_new_tokens == 40
+
+
 def test_an_exam_can_be_held_with_it(tiny_backbone):
     bank = MemoryBank()
     bank.insert("semantic", "Mara lives in Porto.", timestamp="2023-04-01")

@@ -16,7 +16,7 @@ from agents.facts import read_facts
 from agents.generation import generate_with
 from agents.manager import MemoryManager
 from agents.memlora import MemLoRA, load_adapters
-from agents.trained_as import write_record
+from agents.trained_as import with_env, write_record
 from memgym.memory.operations import Operation
 from memgym.rollout import Decision
 from tests.scripted import FakeReader, make_env, make_episode, same
@@ -119,6 +119,20 @@ def test_importing_and_using_the_assistant_without_a_model_imports_no_torch():
     root = Path(agents.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False", "Moss", "False"], done.stderr
+
+
+def test_the_memory_is_searched_as_the_settings_say():
+    found = {}
+    for neighbours in (0, 1):
+        with MemoryAssistant(":memory:", neighbours=neighbours) as memory:
+            memory.observe([said("I have a pet."), said("It is small."), said("So it goes.")])
+            found[neighbours] = [entry.id for entry in memory.answer("Which pet?").entries]
+    assert found == {0: [1], 1: [1, 2]}
+
+
+def test_speakers_that_are_not_known_are_not_given_shares():
+    with pytest.raises(ValueError, match="per_speaker=True: a memory that is kept does not know its speakers"):
+        MemoryAssistant(":memory:", per_speaker=True)
 
 
 # --- With a policy ---------------------------------------------------------------------------------------------------
@@ -248,6 +262,53 @@ def test_a_single_adapter_may_say_itself_what_it_is(trained, tmp_path):
     with MemoryAssistant(":memory:", backbone="tiny-llama", adapters=tmp_path / "adapter") as memory:
         (result,) = memory.observe([said("I ski.")])
         assert result.code == "parse"  # a random model names no line
+
+
+MANAGER = {"role": "manager", "codec": "lines", "style": "quote", "max_new_tokens": 8}
+MANAGED = {"shown": 0, "show": "relevant", "retrieve": 8}
+ANSWERED = {"retrieve": 60, "neighbours": 2, "context_tokens": 3000}
+
+
+@pytest.fixture
+def recorded(trained, tmp_path):
+    """Folders of a manager and an answerer that know what they were shown in training."""
+    folders = {"manager": trained / "other" / "manager", "answer": trained / "memlora" / "answer"}
+    own = {name: Path(shutil.copytree(folder, tmp_path / name)) for name, folder in folders.items()}
+    write_record(own["manager"], {**MANAGER, "env": MANAGED})
+    write_record(own["answer"], {"role": "answerer", "distil": False, "env": ANSWERED})
+    return own
+
+
+def view(**arguments):
+    """What an assistant shows its agents, as far as adapters may decide it; the reader's window."""
+    with MemoryAssistant(":memory:", backbone="tiny-llama", **arguments) as memory:
+        config, reader = memory._env.config, memory._env.exam.reader
+        names = ("shown", "show", "retrieve", "neighbours", "context_tokens")
+        return [getattr(config, name) for name in names], reader.window
+
+
+def test_adapters_are_shown_what_they_were_shown_in_training(recorded):
+    assert view(adapters=recorded["manager"]) == ([0, "relevant", 8, 0, 2000], 2000)
+    assert view(adapters=recorded) == ([0, "relevant", 60, 2, 3000], 3000)  # the answerer's where they differ
+
+
+def test_a_setting_goes_before_what_was_shown_in_training(recorded):
+    assert view(adapters=recorded, shown=3, retrieve=5, context_tokens=100) == ([3, "relevant", 5, 2, 100], 100)
+
+
+def test_what_a_manager_was_shown_is_nothing_to_a_policy_in_its_place(recorded):
+    assert view(adapters=recorded, policy=Notebook()) == ([5, "recent", 60, 2, 3000], 3000)
+
+
+def test_an_adapter_of_before_is_shown_the_defaults(recorded):
+    write_record(recorded["manager"], MANAGER)
+    assert view(adapters=recorded["manager"]) == ([5, "recent", 20, 0, 2000], 2000)
+
+
+def test_a_record_keeps_of_an_environment_what_its_role_sees():
+    shown = {"shown": 0, "retrieve": 8, "retrieval": None, "encoder": object(), "reward": "f1", "budget": 9}
+    assert with_env({"role": "manager"}, shown) == {"role": "manager", "env": {"shown": 0, "retrieve": 8}}
+    assert with_env({"role": "answerer"}, shown) == {"role": "answerer", "env": {"retrieve": 8}}
 
 
 def test_a_backbone_that_was_named_answers_over_messages_kept_word_for_word(monkeypatch):

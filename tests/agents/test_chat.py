@@ -11,10 +11,10 @@ def type_in(monkeypatch, capsys):
         typed = iter(lines)
 
         def read(prompt):
-            try:
-                return next(typed)
-            except StopIteration:
-                raise EOFError from None
+            line = next(typed, EOFError)
+            if isinstance(line, str):
+                return line
+            raise line
 
         monkeypatch.setattr("builtins.input", read)
         chat.main([str(word) for word in argv])
@@ -37,9 +37,38 @@ def test_lines_are_remembered_and_questions_answered_across_two_runs(type_in, tm
 
 def test_what_is_refused_and_what_is_forgotten_is_said(type_in, tmp_path):
     refused = type_in(["I ski.", "I ski."], "--bank", tmp_path / "a.db")
-    assert refused[2] == "  failed: entry 1 of episodic already has exactly this text"
+    assert refused[2] == "  known already: User: I ski."
     out = type_in(["I ski.", "I swim."], "--bank", tmp_path / "b.db", "--budget", 6)
     assert out[1:4] == ["  remembered: User: I ski.", "  forgot: User: I ski.", "  remembered: User: I swim."]
+
+
+def test_what_begins_with_a_slash_is_a_command_and_never_remembered(type_in, tmp_path):
+    out = type_in(["/help", " /memory ", "/why?"], "--bank", tmp_path / "ann.db")
+    known = ["  /memory: all that is remembered", "  /quit: the end"]
+    assert out[1:-2] == ["  no such command: /help", *known, "  (empty)", "  no such command: /why?", *known]
+
+
+@pytest.mark.parametrize("end", ["/quit", " /quit ", EOFError, KeyboardInterrupt])
+def test_every_way_to_end_closes_the_file(type_in, tmp_path, end):
+    bank = tmp_path / "ann.db"
+    first = type_in(["I ski.", end, "never read"], "--bank", bank)
+    assert first[1] == "  remembered: User: I ski."
+    assert "".join(first[2:]) == ""
+    assert type_in(["/memory"], "--bank", bank)[0].startswith("1 entries")
+
+
+def test_an_answer_that_is_interrupted_ends_the_program(type_in, tmp_path, monkeypatch):
+    def interrupt(self, question):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chat.MemoryAssistant, "answer", interrupt)
+    assert len(type_in(["Who?", "never read"], "--bank", tmp_path / "ann.db")) == 3
+
+
+def test_an_encoder_is_named_as_a_model_is(type_in, tmp_path):
+    assert chat.settings_of(chat.parse_arguments([])) == {"budget": None}
+    named = chat.parse_arguments(["--encoder", "minilm", "--budget", "9"])
+    assert chat.settings_of(named) == {"budget": 9, "encoder": "agents.encoder:TextEncoder@minilm"}
 
 
 def test_an_empty_memory_is_said_to_be_empty(type_in, tmp_path):

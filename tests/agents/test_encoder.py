@@ -8,7 +8,9 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from agents import encoder as encoder_module
 from agents.encoder import BATCH_SIZE, WHEEL, TextEncoder, find_model
+from memgym.envs.config import EnvConfig
 from memgym.memory import Encoder, MemoryBank
+from memgym.memory.encoder import load_encoder
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = ("tea", "coffee", "milk", "water", "noon")
@@ -60,6 +62,16 @@ def test_a_vector_is_the_normalised_mean_of_the_last_hidden_states(tiny, tiny_be
         with torch.no_grad():
             mean = model(input_ids=ids).last_hidden_state[0].mean(dim=0)
         assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-6)
+
+
+def test_a_setting_names_the_model(tiny_bert):
+    settings = EnvConfig(encoder=f"agents.encoder:TextEncoder@{tiny_bert}")
+    assert load_encoder(settings.encoder).name.startswith(str(tiny_bert))
+    with settings.make_bank() as bank:
+        bank.insert("semantic", "tea")
+        assert [entry.text for entry in bank.search("noon")] == ["tea"]  # by meaning: no word is shared
+    with pytest.raises(OSError, match="encoder 'nowhere' is neither a folder with a model"):
+        EnvConfig(encoder="agents.encoder:TextEncoder@nowhere")
 
 
 def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(tiny):

@@ -226,6 +226,7 @@ def test_memlora_acts_in_an_environment_and_keeps_the_tokens_of_extractions(adap
             assert text == step.decision.text
         else:
             assert searches == []
+            assert bool(step.decision.completion_ids) == bool(step.decision.text)  # counted, not trained
     assert {step.chunk for step in trajectory.steps if step.decision.prompt_ids} == {0, 1, 2}
 
 

@@ -61,6 +61,20 @@ def test_every_search_is_measured_on_the_same_questions(file, monkeypatch, capsy
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_split_and_the_number_of_neighbours_can_be_chosen(file):
+    """What is asked for stands two turns after the only word of the question."""
+    record = json.loads(file.read_text(encoding="utf-8"))[0]
+    record["qa"] = [{"question": "Moss?", "answer": "one", "evidence": ["D1:3"], "category": 4}]
+    file.write_text(json.dumps([record]), encoding="utf-8")
+    found = {
+        count: run(file, "--encoder", "none", "--split", "train", "--neighbours", str(count))["retrieval"]
+        for count in (1, 2)
+    }
+    assert [found[count]["bm25, neighbours"]["recall"]["5"] for count in (1, 2)] == [0.0, 1.0]
+    assert found[2]["bm25"]["recall"]["5"] == 0.0
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_without_an_encoder_only_bm25_is_measured(file):
     figures = run(file, "--encoder", "none")
     assert figures["encoder"] is None

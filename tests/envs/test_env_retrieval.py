@@ -6,8 +6,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from memgym.envs.memory_r1_answer import MemoryR1AnswerEnv
 from memgym.memory.operations import Operation
-from tests.scripted import fact, make_env, make_vector, tea_story
+from memgym.tasks.task import EpisodeList
+from tests.scripted import fact, make_chat, make_env, make_question, make_vector, tea_story
 
 
 class Synonyms:
@@ -60,3 +62,39 @@ def test_a_vector_environment_shares_one_encoder(by_path):
 def test_settings_that_cannot_be_are_refused_when_the_environment_is_made(settings, message):
     with pytest.raises(ValueError, match=message):
         make_env(tea_story(), **settings)
+
+
+# --- In the answer environment ---
+
+ASKED = EpisodeList("chats", [make_chat(9, [make_question("What of 4?", "4 metres")])])
+
+
+def numbers_shown(**settings):
+    """The numbers of the memories that are shown for a question about number 4, of either speaker the best first."""
+    observation, _ = MemoryR1AnswerEnv(source=ASKED, memories=4, **settings).reset(seed=0)
+    return [int(memory["text"].split()[2]) for memory in observation["memories"]]
+
+
+def test_an_answer_environment_searches_an_entry_s_neighbours_too():
+    assert numbers_shown() == [4, 8, 7, 5]  # one is found; the newest follow
+    assert numbers_shown(neighbours=1) == [4, 8, 3, 5]  # 3 and 5 stand beside it
+
+
+def test_an_answer_environment_says_how_it_retrieves():
+    settings = MemoryR1AnswerEnv(source=ASKED, memories=4, neighbours=2, reward="f1").config.in_effect()
+    assert {name: settings[name] for name in ("memories", "retrieval", "encoder", "neighbours", "reward")} == {
+        **{"memories": 4, "retrieval": "bm25", "encoder": None, "neighbours": 2, "reward": "f1"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"neighbours": -1}, "neighbours=-1: expected a whole number of at least 0"),
+        ({"memories": 0}, "memories=0: expected at least 1"),
+        ({"retrieval": "exact"}, "retrieval='exact': expected one of bm25, dense, hybrid"),
+    ],
+)
+def test_what_no_answer_environment_can_search_by_is_refused_when_it_is_made(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MemoryR1AnswerEnv(source=ASKED, **settings)

@@ -196,7 +196,7 @@ def test_rendering_shows_memories_and_question():
     [
         (GOLD, {"em": 1, "f1": 1, "em_else_f1": 1, "format": 1, "selected": 1, "selected_recall": 1}),
         ("**Answer:** 61 metres", {"em": 1, "f1": 1, "em_else_f1": 1, "format": 1}),
-        ("Number 0 \n**Answer:** about 61 yards", {"f1": 0.4, "em_else_f1": 0.4, "format": 1, "selected": 1}),
+        ("Number 0 is\n**Answer:** about 61 yards", {"f1": 0.4, "em_else_f1": 0.4, "format": 1, "selected": 1}),
         (f"nonsense\n{GOLD}", {"em": 1, "f1": 1, "em_else_f1": 1, "selected": 1, "selected_recall": 1}),
         ("Number 61 is\n61 metres", {}),
         ("Number 61 is\n**Answer:**", {"selected": 1, "selected_recall": 1}),
@@ -215,7 +215,7 @@ def test_every_reply_is_paid_by_named_terms(reply, terms):
 def test_the_exam_in_the_info_is_the_answer_graded_by_the_question_s_own_metric():
     env = make_env()
     env.reset(options={"episode": 1})
-    *_, info = env.step("Number 70\nNumber 5 is\n**Answer:** 5 yards")
+    *_, info = env.step("Number 70 is\nNumber 5 is\n**Answer:** 5 yards")
     (answer,) = info["exam"]["answers"]
     assert info["exam"]["score"] == answer["score"] == 0.5
     assert (answer["prediction"], answer["answers"], answer["metric"]) == ("5 yards", ["5 metres"], "squad_f1")
@@ -231,8 +231,15 @@ def test_em_else_f1_is_the_larger_of_the_two():
     env = make_env(make_chat(4, [question]), reward="em_else_f1")
     env.reset(seed=0)
     _, reward, _, _, info = env.step("**Answer:** Likely no; she is afraid")
-    assert (info["reward_terms"]["em"], info["reward_terms"]["f1"]) == (1.0, pytest.approx(4 / 7))
-    assert reward == 1.0
+    assert (info["reward_terms"]["em"], info["reward_terms"]["f1"]) == (0.0, pytest.approx(4 / 7))
+    assert reward == pytest.approx(4 / 7)
+
+
+def test_the_explanation_of_an_open_domain_gold_need_not_be_given():
+    question = make_question("?", "LIkely no; though she is afraid", metric="locomo_3")
+    env = make_env(make_chat(4, [question]), reward="em")
+    env.reset(seed=0)
+    assert env.step("**Answer:** Likely no")[1] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -242,7 +249,7 @@ def test_em_else_f1_is_the_larger_of_the_two():
 def test_the_reward_weighs_the_terms(reward, paid):
     env = make_env(reward=reward)
     env.reset(options={"episode": 0})
-    assert env.step("Number 0 \n**Answer:** about 61 yards")[1] == pytest.approx(paid)
+    assert env.step("Number 0 is\n**Answer:** about 61 yards")[1] == pytest.approx(paid)
 
 
 @pytest.mark.parametrize(

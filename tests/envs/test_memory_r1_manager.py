@@ -174,9 +174,10 @@ def test_the_reward_is_the_mean_over_the_linked_questions(reward, expected):
     assert set(info["reward_terms"]) == {"exact_match", "correctness", "em_else_f1"}
 
 
-def test_em_else_f1_pays_an_exact_match_that_the_question_s_own_metric_does_not():
-    chat = replace(CHAT, questions=(make_question("?", "Likely no; she is afraid", "t9", metric="locomo_3"),))
-    for answer, em, f1, both in (("Likely no; she is afraid", 1, 4 / 7, 1), ("Likely no", 0, 1, 1), ("Yes", 0, 0, 0)):
+def test_em_else_f1_pays_f1_where_the_part_of_the_gold_that_is_scored_is_not_met_exactly():
+    whole = "Likely no; she is afraid"
+    chat = replace(CHAT, questions=(make_question("?", whole, "t9", metric="locomo_3"),))
+    for answer, em, f1, both in (("Likely no", 1, 1, 1), (whole, 0, 4 / 7, 4 / 7), ("Yes", 0, 0, 0)):
         reader = FakeReader(lambda task, answer=answer: answer)
         env = MemoryR1ManagerEnv(source=EpisodeList("chats", [chat]), reader=reader, reward="em_else_f1")
         env.reset(seed=0)

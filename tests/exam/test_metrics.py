@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memgym.exam import metrics
-from memgym.exam.metrics import METRICS, score
+from memgym.exam.metrics import METRICS, exact_match, score, scored_golds
 
 ABSTAIN = "No information available"
 TEA_TIME = "by setting out some tea-time each week for pastimes like swimming, drawing, or mending the kite"
@@ -163,6 +163,27 @@ def test_every_metric_takes_the_best_gold(metric):
 @pytest.mark.parametrize("prediction", ["", " ", ",,,", "a, the", "\u200b", "x" * 5000, "é;ü"])
 def test_no_prediction_raises_or_leaves_the_unit_interval(metric, prediction):
     assert 0.0 <= score(metric, prediction, ["tea, coffee", ";", ""]) <= 1.0
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "locomo_3"])
+def test_only_the_explanation_of_an_open_domain_gold_is_not_scored(metric):
+    golds = ["LIkely no; though she likes, she says", "no"]
+    assert scored_golds("locomo_3", golds) == ("LIkely no", "no")
+    assert scored_golds(metric, golds) == tuple(golds)
+
+
+@pytest.mark.parametrize(
+    ("metric", "prediction", "expected"),
+    [
+        ("locomo_3", "Likely no", 1.0),
+        ("locomo_3", "no!", 1.0),
+        ("locomo_3", "Likely no; though she likes it", 0.0),
+        ("locomo_4", "Likely no", 0.0),
+        ("locomo_4", "Likely no; though she likes it", 1.0),
+    ],
+)
+def test_an_exact_match_is_of_what_the_metric_scores(metric, prediction, expected):
+    assert exact_match(metric, prediction, ["LIkely no; though she likes it", "no"]) == expected
 
 
 def test_an_unknown_metric_is_refused_with_the_names():

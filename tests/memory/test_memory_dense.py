@@ -107,7 +107,20 @@ def test_an_encoder_by_path_is_made_once(monkeypatch):
     assert load_encoder("somebodys_encoders:Words") is load_encoder("somebodys_encoders:Words")
 
 
-@pytest.mark.parametrize("path", ["words", ":Words", "nowhere:Words", "json:Words", "json:dumps"])
+def test_an_encoder_by_path_is_made_with_the_name_that_is_given(monkeypatch):
+    module = ModuleType("named_encoders")
+    module.Words = BagOfWords
+    monkeypatch.setitem(sys.modules, "named_encoders", module)
+    assert load_encoder("named_encoders:Words").name == "words"
+    assert load_encoder("named_encoders:Words@hub/id").name == "hub/id"
+    assert load_encoder("named_encoders:Words@/a folder/C:@1").name == "/a folder/C:@1"
+    assert load_encoder("named_encoders:Words@hub/id") is load_encoder("named_encoders:Words@hub/id")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["words", ":Words", "nowhere:Words", "json:Words", "json:dumps", "json:dumps@", "@json:dumps", "json:dump@x"],
+)
 def test_a_path_without_an_encoder_raises_one_line(path):
     with pytest.raises(ValueError, match=f"encoder '?{path}'?: expected MODULE:CLASS of an encoder"):
         load_encoder(path)

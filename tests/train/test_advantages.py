@@ -30,10 +30,10 @@ def lists(turns):
 
 
 def test_without_decay_an_advantage_is_the_return_less_the_value():
-    """gamma = lambda = 1 everywhere: what is still to come, 3 at every token of turn 1, 2 at those of turn 2."""
+    """As it is by default: what is still to come, 3 at every token of turn 1, 2 at those of turn 2."""
     rewards = vectors([0.0, 1.0], [0.0, 0.0, 2.0])
     values = vectors([0.5, 1.0], [0.25, 0.0, 4.0])
-    found = gae(rewards, values, Discounts(turn_lambda=1.0))
+    found = gae(rewards, values, Discounts())
     assert lists(found) == [[3 - 0.5, 3 - 1.0], [2 - 0.25, 2 - 0.0, 2 - 4.0]]
 
 
@@ -65,6 +65,16 @@ def test_the_reward_at_the_end_reaches_every_turn_with_the_decay_of_the_turns_be
     assert found[2].tolist() == [1.0, 1.0]
 
 
+def test_by_default_a_fresh_critic_credits_all_turns_of_a_long_episode_alike():
+    """And whitening keeps it so: each turn of the better episode above 0, each of the worse below."""
+    values = [torch.zeros(2, dtype=torch.float64)] * 105
+    rewards = {final: [*values[:-1], torch.tensor([0.0, final], dtype=torch.float64)] for final in (0.75, 0.25)}
+    found = {final: torch.cat(gae(turns, values, Discounts())) for final, turns in rewards.items()}
+    whole = moments(torch.cat(list(found.values())))
+    assert whiten(found[0.75], whole).tolist() == pytest.approx([1.0] * 210)
+    assert whiten(found[0.25], whole).tolist() == pytest.approx([-1.0] * 210)
+
+
 def test_the_same_tokens_in_one_turn_or_in_many_have_the_same_advantages():
     rewards, values = [0.5, -1.0, 0.25, 2.0, 0.0], [1.0, 0.5, -0.75, 0.1, 0.3]
     discounts = Discounts(0.97, 0.9, 0.97, 0.9)
@@ -84,17 +94,24 @@ def test_a_perfect_critic_leaves_nothing_to_gain():
 # --- Returns and groups ----------------------------------------------------------------------------------------------
 
 
-def test_returns_are_discounted_per_turn():
+def test_returns_are_discounted_per_chunk():
     rewards = [1.0, 0.0, 2.0]
-    assert discounted_returns(rewards, 0.5) == [1.5, 1.0, 2.0]
-    assert discounted_returns(rewards, 0.0) == rewards
+    assert discounted_returns(rewards, [0, 1, 2], 0.5) == [1.5, 1.0, 2.0]
+    assert discounted_returns(rewards, [0, 1, 2], 0.0) == rewards
     assert rewards == [1.0, 0.0, 2.0]
+
+
+def test_further_steps_on_a_chunk_cost_nothing():
+    """A search on the first chunk, and a third step on it: what comes afterwards is as far away as without them."""
+    assert discounted_returns([1.0, 0.0, 0.0, 2.0], [0, 0, 0, 1], 0.5) == [2.0, 1.0, 1.0, 2.0]
+    assert discounted_returns([1.0, 2.0], [0, 1], 0.5)[0] == 2.0
+    assert discounted_returns([0.0, 4.0, 2.0], [0, 0, 1], 0.0) == [4.0, 4.0, 2.0]
 
 
 def test_the_published_example_of_discounted_step_rewards():
     """Mem-alpha's rewards of two rollouts of two chunks, gamma = .95: G = ((1.1, 0), (2.045, 1.1))."""
-    assert discounted_returns([1.1, 0.0], 0.95) == [1.1, 0.0]
-    assert discounted_returns([1.0, 1.1], 0.95) == pytest.approx([2.045, 1.1])
+    assert discounted_returns([1.1, 0.0], [0, 1], 0.95) == [1.1, 0.0]
+    assert discounted_returns([1.0, 1.1], [0, 1], 0.95) == pytest.approx([2.045, 1.1])
 
 
 def test_a_group_has_mean_0_and_the_populations_deviation_1():

@@ -16,15 +16,30 @@ QA = Recipe("qa", {}, {"correctness": (1.0, correctness)})
 COSTS = Recipe("costs", {"failed": (-0.1, failed)}, {"correctness": (2.0, correctness), "size": (0.5, compression)})
 
 
-def trajectory(own, episode_reward):
-    """A trajectory with these weighted step terms, of which the environment pays the mean, and this episode reward."""
-    steps = [TrajectoryStep(turn, Decision(()), [], {}, value, value / len(own), {}) for turn, value in enumerate(own)]
+GENERATED, UPDATED = Decision((), "", (1,), (2,)), Decision((), "", (), (2,))  # trained, and not
+
+
+def trajectory(own, episode_reward, chunks=None, decisions=None):
+    """A trajectory with these weighted step terms, of which the environment pays the mean, and this episode reward.
+
+    Every step is on a chunk of its own and trained, if nothing else is said.
+    """
+    chunks, decisions = chunks or range(len(own)), decisions or [GENERATED] * len(own)
+    count = chunks[-1] + 1
+    steps = [
+        TrajectoryStep(chunk, decision, [], {}, value, value / count, {})
+        for chunk, decision, value in zip(chunks, decisions, own, strict=True)
+    ]
     steps[-1].reward += episode_reward
     return Trajectory(0, "made up", "nobody", steps, episode_reward=episode_reward)
 
 
 def credit(kind, group_size=1, recipe=QA, **settings):
     return Credit(CreditSettings(kind, **settings), group_size, recipe)
+
+
+def approx_each(*values):
+    return pytest.approx(values, abs=1e-6)
 
 
 def approx(rows):
@@ -89,6 +104,29 @@ def test_a_turn_that_only_one_trajectory_has_is_compared_with_nothing():
     rewards = credit("same_turn", 2, discount=0.0).turn_rewards(None, pair)
     assert [len(row) for row in rewards] == [2, 3]
     assert rewards[1][2] == pytest.approx(0.5)
+
+
+def test_a_step_more_on_a_chunk_does_not_shift_the_turns_after_it():
+    """One searches on the first chunk: its step there is compared with nothing, and chunk 1 with chunk 1."""
+    pair = [trajectory([0.0, 0.0, 2.0], 0.0, chunks=[0, 0, 1]), trajectory([0.0, 4.0], 0.0)]
+    rewards = credit("same_turn", 2, discount=0.5).turn_rewards(None, pair)
+    # G = (1, 1, 2) and (2, 4): -1 and 1 at both chunks, on top of the mean reward of the turn, 0 and 3.
+    assert rewards == [approx_each(-1.0, 0.0, 3 - 1.0), approx_each(1.0, 3 + 1.0)]
+    assert credit("same_turn", 2).step_rewards(None, pair) == approx([[0.0, 0.0, -0.5], [0.0, 0.5]])
+
+
+@pytest.mark.parametrize("kind", ["trajectory", "same_turn"])
+def test_an_extraction_answers_for_the_update_on_its_chunk(kind):
+    """The update costs .5; the other trajectory has no facts, so that it takes no second step."""
+    steps = {"chunks": [0, 0, 1], "decisions": [GENERATED, UPDATED, GENERATED]}
+    pair = [trajectory([0.0, -0.5, 0.0], 1.0, **steps), trajectory([0.0, 0.0], 1.0)]
+    (first, _, last), other = credit(kind, 2).turn_rewards(None, pair)
+    if kind == "trajectory":
+        assert [first, last, *other] == approx_each(0.5, 1.0, 1.0, 1.0)
+        assert credit(kind, 2).step_rewards(None, pair)[0] == [0.0, -0.25, 1.0]  # PPO's turns take it over
+    else:
+        assert [first, last, *other] == approx_each(0.75 - 1, 1.0, 0.75 + 1, 1.0)
+        assert credit(kind, 2).step_rewards(None, pair) == approx([[-0.125, 0.0, 0.0], [0.125, 0.0]])
 
 
 # --- Local rewards ---------------------------------------------------------------------------------------------------
@@ -159,6 +197,8 @@ def test_answers_are_worth_what_the_recipes_terms_pay_for_them():
     assert answer_worth(COSTS)(question, "red") == pytest.approx(2 * 2 / 3)
     assert answer_worth(Recipe("em", {}, {"exact_match": (3.0, exact_match)}))(question, "the red bike") == 3.0
     assert answer_worth(memory_r1())(question, "red") == 0.0
+    explained = make_question("likely?", "no; it is far", metric="locomo_3")
+    assert answer_worth(memory_r1())(explained, "No") == 1.0
     assert answer_worth(memory_r1("em_else_f1"))(question, "red") == pytest.approx(2 / 3)
 
 

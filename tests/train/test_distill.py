@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agents.backbone import LoraSettings, add_adapter, load_backbone
+from agents.fact_pipeline import Reply
 from agents.facts import read_changes, read_facts
 from agents.memlora import OPERATIONS
 from memgym.records import Manifest
@@ -12,6 +13,7 @@ from memgym.tasks.procedural import DialogueGenerator
 from tests.scripted import tea_story, write_custom, write_locomo
 from train import distill
 from train.distilled import load_examples, read_samples, samples_path, write_samples
+from train.endpoint import ChatEndpoint
 
 DIALOGUE = {"chunks": 5, "turns_per_chunk": 4, "questions": 5, "verbosity": "short", "update_rate": 0.4, "noise": 0.2}
 
@@ -134,6 +136,36 @@ def test_a_model_by_name_teaches_with_prompts_that_explain_the_student_learns_th
     assert counts["extract"] == {"calls": 2, "kept": 0, "truncated": 2}, "a random model does not come to an end"
     assert counts["answer"] == {"calls": 2, "kept": 2, "gold_substituted": 2}
     assert {sample.teacher for sample in samples["answer"]} == {"model:tiny-llama"}
+
+
+def test_a_run_that_stopped_goes_on_and_pays_for_nothing_twice(tmp_path, monkeypatch):
+    asked, broken = [], []
+
+    def complete(self, system, user):
+        if len(asked) in broken:
+            raise OSError("the server is gone")
+        asked.append((system, user))
+        return Reply("ADD" if "NONE" in system else user.split("\n")[-1].replace(":", " says"))
+
+    monkeypatch.setattr(ChatEndpoint, "complete", complete)
+    dialogue = {"chunks": 2, "turns_per_chunk": 2, "questions": 2, "verbosity": "short"}
+    argv = ["--teacher", "endpoint", "--model", "big", "--url", "http://localhost:1/v1", "--episodes", 3]
+    argv += ["--num_envs", 2, "--env.kwargs", f"{{dialogue: {json.dumps(dialogue)}}}"]
+    whole = run(tmp_path / "whole", *argv)
+    assert all(whole.values())
+    paid, broken = list(asked), [len(asked) // 2]
+    asked.clear()
+    with pytest.raises(SystemExit, match="error: the server is gone"):
+        run(tmp_path / "stopped", *argv)
+    broken.clear()
+    assert run(tmp_path / "stopped", *argv, "--resume", "true") == whole
+    assert asked == paid
+    assert run(tmp_path / "stopped", *argv, "--resume", "true", "--max_completion", 1)["extract"] == []
+    assert asked == paid, "cleaning anew asks for nothing"
+    with pytest.raises(SystemExit, match="error: --resume true, but model is 'small' and was 'big'"):
+        run(tmp_path / "stopped", *argv, "--resume", "true", "--model", "small")
+    with pytest.raises(SystemExit, match=r"error: .*calls\.jsonl is there from an earlier run"):
+        run(tmp_path / "stopped", *argv)
 
 
 @pytest.mark.parametrize(

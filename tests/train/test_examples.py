@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from agents import make_agent
@@ -121,7 +123,10 @@ def _over(task, **settings) -> MemoryVectorEnv:
 
 def test_an_answerer_reads_what_the_exam_would_show_it_and_imitates_the_gold_answer(tiny_backbone):
     asked = make_question("What does Ann play?", "anything", answerable=False)
-    story = make_episode(["I bought a red bicycle."], ["My cat is Moss."], questions=(*tea_story().questions, asked))
+    explained = make_question("Does Ann cycle?", "Likely yes; she bought a bicycle", metric="locomo_3")
+    story = make_episode(
+        ["I bought a red bicycle."], ["My cat is Moss."], questions=(*tea_story().questions, asked, explained)
+    )
     student = AnswerAgent(tiny_backbone)
     scribe = ExamScribe(student.window)
     env = make_vector(story, reader=scribe)
@@ -131,8 +136,38 @@ def test_an_answerer_reads_what_the_exam_would_show_it_and_imitates_the_gold_ans
         "red<|im_end|>",
         "Moss<|im_end|>",
         f"{ABSTENTION}<|im_end|>",
+        "Likely yes<|im_end|>",
     ]
     prompts = [tokenizer.decode(example.prompt_ids) for example in examples]
     assert "The bicycle is red." in prompts[0]
     assert "What colour is the bicycle of Ann?" in prompts[0]
     assert "Moss" not in prompts[1]  # the teacher did not write it down
+
+
+def test_an_answerer_that_distils_is_taught_to_open_with_the_memories_that_hold_the_evidence(tiny_backbone):
+    story = make_episode(
+        ["I bought a red bicycle.", "It rains."], ["My cat is Moss."], questions=tea_story().questions[:1]
+    )
+    colour = make_question("What colour is the bicycle?", "red", story.turns[0].id)
+    guess = make_question("Who is Ola?", "a bear", story.turns[2].id)
+    story = replace(story, questions=(colour, guess))
+    student = AnswerAgent(tiny_backbone, distil=True)
+    scribe = ExamScribe(student.window)
+    env = make_vector(story, reader=scribe, retrieve=5)
+    policy = Scripted([Operation("insert", "episodic", quote=1), Operation("insert", "episodic", quote=2)], [])
+    examples = answer_examples(env, scribe, student, policy, [0])
+    assert [labels(student, example) for example in examples] == [
+        "I bought a\n**Answer:** red<|im_end|>",
+        "**Answer:** a bear<|im_end|>",  # nothing in the memory tells
+    ]
+
+
+def test_a_teacher_of_episodic_entries_teaches_a_codec_that_knows_the_semantic_store_only(tiny_backbone):
+    student = MemoryManager(tiny_backbone, codec="memory_r1")
+    script = ([fact("The bicycle is red.")], [Operation("update", "episodic", "It is blue.", 1)], [])
+    teacher = rollout(make_vector(*STORIES), Scripted(*script), [0])
+    examples = examples_from(make_vector(*STORIES), student, teacher)
+    prompts = [tiny_backbone.tokenizer.decode(example.prompt_ids) for example in examples]
+    assert "The bicycle is red." in prompts[1]
+    assert "It is blue." in prompts[2]
+    assert '"event": "UPDATE"' in labels(student, examples[1])

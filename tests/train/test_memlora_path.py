@@ -140,6 +140,9 @@ def test_each_adapter_learns_its_samples_and_says_what_it_is(trained, distilled)
         for folder in ("adapter", "checkpoint-6"):
             record = json.loads((trained / operation / folder / "memgym_agent.json").read_text())
             assert record["role"] == roles[operation]
+            assert record["env"]["retrieve"] == Manifest.read(distilled).config["retrieve"] == ENV["retrieve"]
+            assert ("shown" in record["env"]) == (operation != "answer")
+            assert not {"retrieval", "encoder"} & set(record["env"])  # not set, so whoever uses it is free to
         manifest = Manifest.read(trained / operation)
         assert (manifest.agent, manifest.env, manifest.extra["teacher"]) == (
             roles[operation],

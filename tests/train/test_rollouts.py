@@ -162,13 +162,14 @@ def search_first(row, rows, observation):
     return ()
 
 
-def test_a_trajectory_shorter_than_its_group_leaves_its_own_slots_empty(tiny_backbone):
+def test_steps_that_only_one_trajectory_took_leave_the_slots_of_the_others_empty(tiny_backbone):
+    """And shift nothing: chunk 1 is compared with chunk 1."""
     rollouts = GridRollouts(stories(), Player(tiny_backbone, search_first), group_size=2, slots=5, seed=0)
     returned = rollouts(batch_of([0], 5, 2), at())
     chunks = [ids[1] - 50 if len(ids) == 2 else None for ids in returned["prompt_ids"]]
-    assert chunks[0::2] == [0, 1, 2, None, None]
+    assert chunks[0::2] == [0, None, None, 1, 2]
     assert chunks[1::2] == [0, 0, 0, 1, 2]
-    assert [reward is None for reward in returned["turn_reward"][0::2]] == [False] * 3 + [True] * 2
+    assert [reward is None for reward in returned["turn_reward"][0::2]] == [False, True, True, False, False]
     assert None not in returned["turn_reward"][1::2]
 
 
@@ -260,6 +261,32 @@ def test_failures_to_parse_and_truncation_are_shares():
     assert figures["parse_failures"] == 1 / 3
     assert figures["operations_per_step"] == 3.0
     assert figures["failed_operations"] == (3 + 2) / 9  # the tram is stored once, then it is a duplicate
+
+
+class Extractor(Player):
+    """As MemLoRA: row 0 searches on the first chunk, and the update that follows fails; it has tokens but no prompt."""
+
+    def act(self, observations, episodes):
+        decisions = super().act(observations, episodes)
+        updates = ["search" in "".join(observation["results"]) for observation in observations]
+        failing = Decision((Operation("delete", entry_id=99),), completion_ids=(7, 8, 9))
+        return [failing if update else decision for update, decision in zip(updates, decisions, strict=True)]
+
+
+def search_once(row, rows, observation):
+    first = row == 0 and observation["progress"][0] == 0
+    return (Operation("search", "", "bicycle"),) if first else ()
+
+
+def test_what_an_update_costs_is_its_extractions_and_its_tokens_count(tiny_backbone):
+    env = stories(reward=WITH_COSTS, max_steps_per_chunk=2)
+    rollouts = GridRollouts(env, Extractor(tiny_backbone, search_once), group_size=2, slots=3, seed=0)
+    returned = rollouts(batch_of([0], 3, 2), at())
+    assert [ids[1] - 50 for ids in returned["prompt_ids"]] == [0, 0, 1, 1, 2, 2]
+    assert returned["turn_reward"] == [-0.25, 0.0, 0.0, 0.0, 0.0, 0.0]
+    logged = {}
+    rollouts.turn_reward(returned["turn_reward"], logged.__setitem__)
+    assert logged["generated_tokens"] == 2 * 6 + 3
 
 
 # --- Sampling --------------------------------------------------------------------------------------------------------

@@ -88,6 +88,20 @@ def test_the_chosen_adapters_are_copied_to_where_the_agent_takes_them_from(candi
         assert copied.read_bytes() == original.read_bytes()
 
 
+def test_nothing_of_an_earlier_winner_stays_beside_a_later_one(candidates, scores, tmp_path):
+    scores(
+        {"extract_0": 0, "extract_1": 1, "extract_1+update_0": 0, "extract_1+update_1": 0}
+        | {f"extract_1+update_0+answer_{n}": n for n in range(2)}
+    )
+    for folder in ("extract", "extract.partial"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "engram.safetensors").write_bytes(b"earlier")
+    select_adapters.main(arguments(candidates, tmp_path))
+    names = {path.name for path in candidates["extract"][1].iterdir()}
+    assert {path.name for path in (tmp_path / "extract").iterdir()} == names
+    assert not (tmp_path / "extract.partial").exists()
+
+
 def test_pipelines_are_run_for_real(candidates, tmp_path):
     select_adapters.main(arguments({op: paths[:1] for op, paths in candidates.items()}, tmp_path))
     rows = json.loads((tmp_path / "selection.json").read_text())

@@ -62,6 +62,18 @@ def test_an_empty_file_changes_nothing(config):
     assert load(*config("# nothing yet\n")) == Outer()
 
 
+def test_settings_of_another_trainer_are_left_out_of_files_with_a_line_that_names_them(config, capsys):
+    file = config("steps: 3\nslots: 4\ninner: {rank: 8, depth: 2}\nother: {deep: 1}\n")
+    ignored = ("slots", "other", "inner.depth", "absent", "absent.deep")
+    assert load_settings(Outer, file, "", ignored) == Outer(steps=3, inner=Inner(rank=8))
+    expected = f"{file[1]}: left out slots, other, inner.depth, which this trainer does not have\n"
+    assert capsys.readouterr().out == expected
+    assert load_settings(Outer, config("steps: 3\n"), "", ignored) == Outer(steps=3)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit, match="error: unknown setting slots; expected one of"):
+        load_settings(Outer, [*file, "--slots", "4"], "", ignored)
+
+
 @pytest.mark.parametrize("argv", [["--inner.rank", "8"], ["--inner.rank=8"]])
 def test_an_override_reaches_into_a_group(argv):
     assert load(*argv) == Outer(inner=Inner(rank=8))

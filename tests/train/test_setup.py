@@ -98,13 +98,22 @@ def test_the_environment_decides_what_is_trained(answer_env):
     backbone = build_policy(TINY, LoraShape(rank=2), 0)
     answerer = trained_policy(backbone, PolicySettings(distil=False, max_new_tokens=7), build_env(answer_env, 1), 0)
     assert (type(answerer), answerer.adapter, answerer.temperature) == (AnswerPolicy, "default", 1.0)
-    assert backbone.trained_as["default"] == {"role": "answerer", "distil": False, "max_new_tokens": 7}
+    assert backbone.trained_as["default"] == {
+        **{"role": "answerer", "distil": False, "max_new_tokens": 7},
+        "env": {"retrieve": 60, "neighbours": 0, "context_tokens": 4000},
+    }
     with pytest.raises(ValueError, match="the adapter was trained as answerer, not as manager"):
         trained_policy(backbone, PolicySettings(), build_env(EnvSettings(), 1), 0)
     other = build_policy(TINY, LoraShape(rank=2), 0)
     manager = trained_policy(other, PolicySettings(style="quote", temperature=0.5), build_env(EnvSettings(), 1), 0)
     assert (type(manager), manager.style, manager.temperature) == (MemoryManager, "quote", 0.5)
-    assert other.trained_as["default"]["role"] == "manager"
+    assert other.trained_as["default"] == {
+        **manager.record,
+        "env": {
+            **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
+            **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+        },
+    }
 
 
 def test_an_answerer_goes_on_as_its_adapter_was_trained(answer_env):

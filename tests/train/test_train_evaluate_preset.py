@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("MEMGYM_DATA") or ROOT.parent / "shared" / "data") / "locomo" / "locomo10.json"
 LOCOMO = yaml.safe_load((PRESETS / "locomo.yaml").read_text())
 SETTINGS = {
+    "train.distill": "DistillSettings",
     "train.sft": "SFTSettings",
     "train.grpo": "GRPOSettings",
     "train.ppo": "PPOSettings",
@@ -50,8 +51,9 @@ def test_the_command_that_trains_an_adapter_is_understood_and_writes_where_it_is
     for part in command.split("&&"):
         words = shlex.split(part)
         start = words.index("-m") + 1
-        module = words[start]
-        settings = load_settings(getattr(import_module(module), SETTINGS[module]), words[start + 1 :], "")
+        module = import_module(words[start])
+        kind, ignored = getattr(module, SETTINGS[words[start]]), getattr(module, "OF_GRPO", ())
+        settings = load_settings(kind, words[start + 1 :], "", ignored)
     folder = Path(adapter).parts[0]
     assert Path(settings.output_dir) == Path(LOCOMO["runs"]) / folder
 
@@ -111,6 +113,8 @@ def role_of(folder):
     name = folder.removesuffix("/adapter").removesuffix("_engram")
     if name.startswith("memlora/"):
         return ROLES["answerer"] if name.endswith("answer") else None
+    if name.startswith("memory_r1_answer"):
+        return ROLES["answerer"]
     return ROLES.get(name, ROLES["manager"])
 
 
@@ -151,7 +155,7 @@ def command(runs, tmp_path):
     return ["--preset", "locomo", "--config", str(config), *options]
 
 
-def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_both_baselines(command, tmp_path, capsys):
+def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(command, tmp_path, capsys):
     summary = evaluate.main(command)
     printed = capsys.readouterr().out
     assert list(summary["agents"]) == list(LOCOMO["systems"])
@@ -163,21 +167,25 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_both_baselines
     assert f"memgym/LoCoMo-v0, {len(LOCOMO['systems'])} systems, 2 episodes" in printed
     assert "agent                   LoCoMo F1  by episode " in printed
     assert "1 multi-hop (2)  2 temporal (2)  4 single-hop (2)" in printed
-    best, rag = summary["against"]
+    best, rag, neighbours = summary["against"]
     assert LOCOMO["systems"][best["baseline"]]["untrained"]
-    assert rag["baseline"] == "rag"
+    assert (rag["baseline"], neighbours["baseline"]) == ("rag", "rag_neighbours")
     assert all(
-        len(family["agents"]) == len(LOCOMO["systems"]) - 1 and family["questions"] == 6 for family in (best, rag)
+        len(family["agents"]) == len(LOCOMO["systems"]) - 1 and family["questions"] == 6
+        for family in (best, rag, neighbours)
     )
 
     manifests = {label: Manifest.read(tmp_path / "out" / label) for label in LOCOMO["systems"]}
-    assert manifests["distillation"].extra["answerer"]["distil"] is True
-    assert manifests["no_distillation"].config["retrieve"] == manifests["distillation"].config["retrieve"] == 60
-    assert manifests["distillation"].config["reader_window"] == 4000
+    distils = {label for label, manifest in manifests.items() if manifest.extra.get("answerer", {}).get("distil")}
+    assert distils == {"full_distil"}
+    assert manifests["full_context"].config["reader_window"] == 4000
     assert manifests["rag_hybrid"].config["retrieval"] == "hybrid"
     budgets = {label: manifest.budget["total"] for label, manifest in manifests.items()}
     unlimited = {label for label, total in budgets.items() if total is None}
-    assert unlimited == {"untrained_rag", "rag", "rag_hybrid", "rag_neighbours", "oracle_unlimited"}
+    assert unlimited == {
+        *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours"),
+        *("oracle_unlimited", "memlora_unlimited"),
+    }
     assert set(budgets.values()) == {None, 4000, 24000}
 
     again = evaluate.main(command)

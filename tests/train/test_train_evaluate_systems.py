@@ -95,7 +95,7 @@ def test_every_system_is_a_row_with_its_own_agent_reader_and_settings(command, t
     assert (best["against"], best["baseline"]) == ("best_untrained", "all")
     assert list(best["agents"]) == ["floor", "read"]
     assert (floor["baseline"], list(floor["agents"])) == ("floor", ["all", "read"])
-    assert "Against best_untrained, 6 questions of 3 episodes, paired\nminus all " in printed
+    assert "Against best_untrained, 6 questions of 3 episodes, paired; " in printed
 
 
 def test_systems_are_picked_by_label_and_a_baseline_that_is_not_among_them_is_said(command, capsys):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,11 @@ from agents.manager import MemoryManager
 from agents.trained_as import read_record
 from memgym.records import Manifest
 from tests.scripted import make_vector, tea_story
-from train import ppo
+from train import grpo, ppo
 from train.advantages import Discounts, gae
 from train.callbacks import read_metrics
 from train.checkpoints import load_checkpoint
+from train.credit import CreditSettings
 from train.settings import load_settings
 from train.setup import build_env, build_policy, save_policy
 from train.turns import Turn, collate
@@ -91,7 +93,7 @@ def test_held_out_scores_checkpoints_curve_and_manifest_are_those_of_grpo(finish
     assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG\r\n")
     manifest = Manifest.read(finished)
     assert (manifest.env, manifest.agent, manifest.reward) == ("memgym/Dialogue-v0", "manager", "memgym")
-    assert manifest.extra["settings"]["gae"]["turn_lambda"] == 0.95
+    assert manifest.extra["settings"]["gae"]["turn_lambda"] == 1.0
     assert sorted(path.name for path in finished.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
     saved, last = adapter_weights(finished / "adapter"), adapter_weights(finished / "checkpoint-4" / "adapter")
     assert all(torch.equal(saved[name], last[name]) for name in last)
@@ -164,7 +166,11 @@ def test_a_folder_is_used_again_only_to_go_on_with_the_same_settings(finished, t
 def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
     for folder in (finished / "adapter", finished / "checkpoint-2" / "adapter"):
         assert read_record(folder) == {
-            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8}
+            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8},
+            "env": {
+                **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
+                **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+            },
         }
 
 
@@ -268,7 +274,7 @@ def test_the_reward_stands_at_the_turns_last_token_and_the_kl_where_it_arises(ma
     torch.testing.assert_close(first.returns, expected[0] + first.values)
     torch.testing.assert_close(second.returns, expected[1] + second.values)
     assert second.returns.tolist() == [2.0]
-    assert first.returns[1].item() == pytest.approx(1 + cost + 0.95 * 2 + 0.05 * 0.75)
+    assert first.returns[1].item() == pytest.approx(1 + cost + 2)
     whitened = torch.cat([first.advantages, second.advantages])
     plain = torch.cat(expected)
     torch.testing.assert_close(whitened, (plain - plain.mean()) / plain.std(correction=0), rtol=1e-4, atol=1e-4)
@@ -415,6 +421,8 @@ def test_a_curriculum_changes_the_episodes_with_the_step(make):
         (["--kl_in", "both"], "kl_in='both': expected reward or loss"),
         (["--agent.temperature", "0"], r"agent.temperature=0\.0: PPO learns from samples"),
         (["--credit.kind", "blame"], "credit.kind='blame': expected one of"),
+        (["--credit.discount", "0.5"], r"credit\.discount is GRPO's alone: leave it out"),
+        (["--credit.trajectory_weight", "2"], r"credit\.trajectory_weight is GRPO's alone: leave it out"),
         (["--curriculum", "[{until_step: 3}]"], r"curriculum\[0\]"),
         (["--share_prefixes", "true"], "unknown setting share_prefixes; expected one of"),  # GRPO's
         (["--agent.distil", "true"], r"agent\.distil=True is an Answer Agent's"),
@@ -430,6 +438,26 @@ def test_sharded_models_are_refused(tiny_run, tmp_path, monkeypatch, kind):
     monkeypatch.setattr(ppo, "Accelerator", lambda **options: SimpleNamespace(distributed_type=kind))
     with pytest.raises(SystemExit, match=r"error: train\.ppo needs a whole model on each process"):
         ppo.main(arguments(tiny_run, tmp_path))
+
+
+def test_a_configuration_of_grpo_is_taken_without_what_grpo_alone_has(tiny_run, tmp_path, capsys):
+    path = tmp_path / "grpo.yaml"
+    credit = {"kind": "same_turn", "discount": 0.5, "trajectory_weight": 2.0}
+    path.write_text(
+        yaml.safe_dump({"group_size": 2, "turns_per_trajectory": 2, "grpo": {"beta": 0.1}, "credit": credit})
+    )
+    settings = load_settings(ppo.PPOSettings, ["--config", str(path)], "", ppo.OF_GRPO)
+    assert (settings.group_size, settings.credit) == (2, CreditSettings("same_turn"))
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="error: --resume true, but there is no checkpoint"):  # settings are fine
+        ppo.main(arguments(tiny_run, tmp_path / "run", "--config", path, "--resume", "true"))
+    left_out = "turns_per_trajectory, grpo, credit.discount, credit.trajectory_weight"
+    assert capsys.readouterr().out == f"{path}: left out {left_out}, which this trainer does not have\n"
+
+
+def test_what_grpo_alone_has_is_what_is_left_out_of_its_configurations():
+    names = [{field.name for field in fields(kind)} for kind in (grpo.GRPOSettings, ppo.PPOSettings)]
+    assert names[0] - names[1] == {name for name in ppo.OF_GRPO if "." not in name}
 
 
 def as_it_is_run(path):

@@ -6,6 +6,7 @@ import torch
 
 from agents.backbone import load_adapter, load_backbone
 from agents.manager import MemoryManager
+from agents.trained_as import read_record
 from memgym.memory.operations import Operation
 from memgym.records import Manifest, TrajectoryWriter
 from memgym.rollout import rollout
@@ -200,7 +201,8 @@ def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
     sft.main(
         [
             *("--backbone.name", "tiny-llama", "--lora.rank", "4"),
-            *("--env.id", "memgym/Custom-v0", "--env.kwargs", f"{{path: {story}, split: test}}"),
+            *("--env.id", "memgym/Custom-v0"),
+            *("--env.kwargs", f"{{path: {story}, split: test, retrieve: 7, neighbours: 1, context_tokens: 9000}}"),
             *("--role", "answerer", "--teacher", "oracle+append_all", "--max_steps", "12", "--batch_size", "6"),
             *("--learning_rate", "3e-2", "--output_dir", str(tmp_path / "run")),
         ]
@@ -208,6 +210,7 @@ def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
     losses = [row["loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     assert Manifest.read(tmp_path / "run" / "manifest.yaml").agent == "answerer"
+    assert read_record(tmp_path / "run" / "adapter")["env"] == {"retrieve": 7, "neighbours": 1, "context_tokens": 2000}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +251,11 @@ def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
         backbone = load_backbone("tiny-llama", device="cpu")
         load_adapter(backbone, finished / folder, "trained")
         assert backbone.trained_as["trained"] == {
-            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8}
+            **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8},
+            "env": {
+                **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
+                **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+            },
         }
 
 

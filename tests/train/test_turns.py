@@ -2,13 +2,44 @@ import pytest
 import torch
 
 from memgym.rollout import Decision, Trajectory, TrajectoryStep
-from train.turns import Turn, collate, hand_out, micro_batches, minibatches, per_token, turns_of
+from train.turns import (
+    Turn,
+    collate,
+    given_to_turns,
+    hand_out,
+    micro_batches,
+    minibatches,
+    own_rewards,
+    per_token,
+    same_turns,
+    turns_of,
+)
 
 ROWS = [Turn((5, 6, 7, 8), (9, 10), 0.0), Turn((5,), (11, 12, 13, 2), 0.0), Turn((20, 21), (2,), 0.0)]
 
 
-def step(prompt, completion):
-    return TrajectoryStep(0, Decision((), "", prompt, completion), [], {}, 0.0, 9.0, {})
+def step(prompt, completion, *, chunk=0, own=0.0):
+    return TrajectoryStep(chunk, Decision((), "", prompt, completion), [], {}, own, 9.0, {})
+
+
+def reading(*chunks):
+    """A trajectory whose steps are on these chunks."""
+    return Trajectory(0, "story", "searcher", [step((1,), (2,), chunk=chunk) for chunk in chunks])
+
+
+def test_the_same_turn_is_the_nth_step_on_the_same_chunk():
+    """The first takes one step more on chunk 0, the last two more on chunk 1."""
+    turns = same_turns([reading(0, 0, 1, 2), reading(0, 1, 2), reading(0, 1, 1, 1, 2)])
+    assert turns == [{0: 0, 1: 0, 2: 0}, {0: 1}, {0: 2, 1: 1, 2: 1}, {2: 2}, {2: 3}, {0: 3, 1: 2, 2: 4}]
+
+
+def test_turns_answer_for_the_untrained_steps_after_them():
+    """An update's terms are its extraction's; nobody answers for what comes before the first turn."""
+    update, extraction = ((), (7,)), ((1,), (2,))
+    steps = [step(*update, own=32.0), step(*extraction, own=1.0), step(*update, own=2.0), step(*extraction, own=4.0)]
+    trajectory = Trajectory(0, "story", "memlora", steps)
+    assert own_rewards(trajectory) == [32.0, 3.0, 0.0, 4.0]
+    assert given_to_turns(trajectory, [0.5, 0.0, 0.25, 1.0]) == [0.5, 0.25, 0.0, 1.0]
 
 
 def test_the_turns_of_a_trajectory_are_its_decisions_with_the_rewards_they_are_given():

@@ -22,7 +22,9 @@ class MemoryR1Codec:
     """One event per memory: ADD, UPDATE, DELETE or NONE (NOOP is read as well). It knows one store and no search.
 
     A list of events, or events alone, are read without the object around them too; of a reply that was cut off, the
-    events that are whole.
+    events that are whole. Stricter readings of the paper count a reply with prose around its JSON, or without the key
+    ``memory``, as a failed operation; here it is read, so that a small model's events count before it has learnt the
+    wrapping.
 
     Args:
         store: The store that the events are about, "episodic" or "semantic".
