@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MIN_WORDS = 3  # fewer say too little of what a text is about; a shorter text is named by all its words
+MIN_WORDS = 3  # that are written; fewer say too little of what a text is about
 
 
 def fold(text: str) -> str:
@@ -16,18 +16,21 @@ def fold(text: str) -> str:
 
 
 def place_of(row: str, texts: Sequence[str]) -> int | None:
-    """Place, from 0, of the first text that is ``row``, else of the first one that opens with it; None without one."""
+    """Place, from 0, of the text that a row names; None where it names none.
+
+    That is the first text which is the row, else the first one which opens with it. Fewer than ``MIN_WORDS`` words name
+    a text only if no other opens with them. The last word of a row may have been cut off, and does not count then.
+    """
     if row in texts:
         return texts.index(row)
-    return next((place for place, text in enumerate(texts) if _opens(row, text)), None)
+    opened = [place for place, text in enumerate(texts) if text.startswith(row)]
+    words = max((_whole_words(row, texts[place]) for place in opened), default=0)
+    return opened[0] if words >= MIN_WORDS or (words and len(opened) == 1) else None
 
 
-def _opens(row: str, text: str) -> bool:
-    """Whether ``text`` begins with ``row``, which has enough whole words; its last one may have been cut off."""
-    if not text.startswith(row):
-        return False
-    whole = len(row.split()) - text[len(row) : len(row) + 1].isalnum()
-    return whole >= min(MIN_WORDS, len(text.split()))
+def _whole_words(row: str, text: str) -> int:
+    """Words of a row that are whole in the text which it opens."""
+    return len(row.split()) - text[len(row) : len(row) + 1].isalnum()
 
 
 def opening_of(text: str, place: int, texts: Sequence[str]) -> str | None:

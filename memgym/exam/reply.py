@@ -36,7 +36,7 @@ class Reply:
 def read_reply(text: str, memories: Sequence[str]) -> Reply:
     """What a reply says; never raises. Where several memories open alike, the first of them is meant.
 
-    A row has to hold at least three words of a memory, or all it has (``memgym.openings``).
+    Fewer than three words name a memory only if no other opens with them (``memgym.openings``).
 
     Args:
         text: the reply. Its answer is the first line with anything on it after the first mark.

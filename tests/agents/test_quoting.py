@@ -34,15 +34,19 @@ def test_a_row_that_is_a_whole_line_keeps_it_though_a_line_before_opens_with_it(
 @pytest.mark.parametrize(
     "row", ["My dog is", "m", "My cat", "My cat i", "Bo: My cat is called", "Ann: My", "is called Fig."]
 )
-def test_a_row_that_does_not_open_a_line_with_three_words_is_an_invalid_operation_and_says_so(row):
+def test_a_row_that_opens_no_line_or_several_with_less_than_three_words_is_an_invalid_operation_and_says_so(row):
     (operation,) = read_quotes(row, CHUNK)
     assert operation.kind == "invalid"
     assert f"no line of the chunk opens with {row!r}" in operation.text
 
 
-def test_a_line_of_fewer_words_is_named_by_all_of_them():
-    assert read_quotes("why not", "Ann: Go on.\nBo: Why not?") == [keep(2)]
-    assert read_quotes("why", "Ann: Go on.\nBo: Why not?")[0].kind == "invalid"
+@pytest.mark.parametrize("row", ["why", "why not", "Why not?", "why no"])
+def test_fewer_words_keep_the_only_line_that_opens_with_them(row):
+    assert read_quotes(row, "Ann: Go on.\nBo: Why not?") == [keep(2)]
+
+
+def test_a_part_of_a_word_keeps_nothing():
+    assert read_quotes("wh", "Ann: Go on.\nBo: Why not?")[0].kind == "invalid"
 
 
 @pytest.mark.parametrize("reply", ["", ".", " . \n"])
