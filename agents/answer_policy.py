@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, zip_longest
 from typing import Any
 
 from agents.answerer import AnswerAgent
@@ -16,6 +15,7 @@ from memgym.exam.reader import ReadingTask
 from memgym.exam.reply import ANSWER_MARK
 from memgym.memory.operations import Entry
 from memgym.rollout import Decision
+from memgym.tasks.shares import in_turn
 
 DEFAULTS = {"distil": True, "max_new_tokens": 96}
 
@@ -117,6 +117,8 @@ def reading_task(observation: Observation) -> ReadingTask:
     groups: dict[str, list[dict[str, Any]]] = {}
     for memory in observation["memories"]:
         groups.setdefault(memory["speaker"], []).append(memory)
-    ranked = [memory for memory in chain(*zip_longest(*groups.values())) if memory is not None]
-    entries = (Entry(memory["id"], "episodic", memory["text"], memory["timestamp"], (), 0, 0) for memory in ranked)
+    entries = (
+        Entry(memory["id"], "episodic", memory["text"], memory["timestamp"], (), 0, 0)
+        for memory in in_turn(groups.values())
+    )
     return ReadingTask(observation["question"], observation["core"], tuple(entries), observation["asked"])

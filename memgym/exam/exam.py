@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, zip_longest
 from typing import Any, Literal
 
 from memgym.exam.metrics import score
@@ -15,7 +14,7 @@ from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import count_lexical_tokens, first_lexical_tokens
 from memgym.memory.operations import ENTRY_STORES, Entry
 from memgym.tasks.episode import Chunk, Question
-from memgym.tasks.shares import SpeakerShares
+from memgym.tasks.shares import SpeakerShares, in_turn
 from memgym.tasks.speakers import Speakers
 
 ExamContext = Literal["memory", "stream"]
@@ -131,16 +130,11 @@ class Exam:
         if not self.per_speaker:
             return partial(self._retrieve, paper.bank)
         shares = SpeakerShares(paper.bank, Speakers([turn for chunk in paper.chunks for turn in chunk.turns]))
-        return lambda query: _in_turn(shares.retrieve(query, self.k))
+        return lambda query: in_turn(shares.retrieve(query, self.k))
 
     def _retrieve(self, bank: MemoryBank, query: str) -> list[Entry]:
         found = [pair for store in ENTRY_STORES for pair in bank.search_scored(query, store=store, k=self.k)]
         return [entry for entry, _ in sorted(found, key=lambda pair: (-pair[1], pair[0].id))]
-
-
-def _in_turn(groups: Sequence[Sequence[Entry]]) -> list[Entry]:
-    """The first of every group, then the second of every group, and so on."""
-    return [entry for entry in chain(*zip_longest(*groups)) if entry is not None]
 
 
 def _stream_entries(chunks: Sequence[Chunk]) -> list[Entry]:

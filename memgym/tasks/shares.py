@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+from typing import TypeVar
 
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Entry
 from memgym.tasks.prepared import entry_memory
 from memgym.tasks.speakers import Speakers
+
+Item = TypeVar("Item")
 
 _FIRST_LOOK = 100  # results up to which a bank searches fast, mostly enough for everybody's share
 
@@ -56,3 +60,8 @@ class SpeakerShares:
         for id_ in dict.fromkeys(ids):
             groups[self._speaker[id_]].append(id_)
         return groups
+
+
+def in_turn(groups: Iterable[Sequence[Item]]) -> list[Item]:
+    """The first of every group, then the second of every group, and so on."""
+    return [item for item in chain(*zip_longest(*groups)) if item is not None]
