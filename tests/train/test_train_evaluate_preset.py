@@ -179,6 +179,10 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     distils = {label for label, manifest in manifests.items() if manifest.extra.get("answerer", {}).get("distil")}
     assert distils == {"full_distil"}
     assert manifests["full_context"].config["reader_window"] == 4000
+    sixty = {label for label, manifest in manifests.items() if manifest.config["per_speaker"]}
+    assert sixty == {"memory_r1_ppo", "memory_r1_grpo", "memory_r1_grpo_hybrid", "manager_only", "answer_only"}
+    assert all(manifests[label].config["retrieve"] == 60 for label in sixty)
+    assert manifests["memory_r1_grpo_hybrid"].config["retrieval"] == "hybrid"
     assert manifests["rag_hybrid"].config["retrieval"] == "hybrid"
     budgets = {label: manifest.budget["total"] for label, manifest in manifests.items()}
     unlimited = {label for label, total in budgets.items() if total is None}
