@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 from datetime import timedelta
 
 import torch
@@ -15,12 +17,24 @@ PATIENCE = timedelta(hours=2)  # that processes wait for each other; one may gra
 
 
 def prepare_device() -> None:
-    """Apply the measures of this file, if training runs on a CPU."""
+    """Apply the measures of this file, if training runs on a CPU; let several processes end without an abort."""
     # The first state made in a process decides: without cpu=True, two CPU processes would not know of each other.
     state = PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+    if state.num_processes > 1:
+        atexit.register(part, state)
     if state.device.type == "cpu":
         use_all_cores()
         score_trained_positions_only()
+
+
+def part(state: PartialState) -> None:
+    """Leave the process group, and give its threads time to drop the tensors of the last collective.
+
+    A thread of Gloo's that drops one takes the interpreter's lock; once the interpreter has begun to end, that aborts
+    the process (exit code -6, "terminate called without an active exception"): the launch has failed, all work done.
+    """
+    state.destroy_process_group()
+    time.sleep(0.2)  # seconds; a sleeping process holds no lock
 
 
 def score_trained_positions_only() -> None:
