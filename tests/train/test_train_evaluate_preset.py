@@ -113,7 +113,7 @@ def role_of(folder):
     name = folder.removesuffix("/adapter").removesuffix("_engram")
     if name.startswith("memlora/"):
         return ROLES["answerer"] if name.endswith("answer") else None
-    if name.startswith("memory_r1_answer"):
+    if name.startswith(("memory_r1_answer", "answerer_grpo")):
         return ROLES["answerer"]
     return ROLES.get(name, ROLES["manager"])
 
