@@ -167,12 +167,12 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     assert f"memgym/LoCoMo-v0, {len(LOCOMO['systems'])} systems, 2 episodes" in printed
     assert "agent                   LoCoMo F1  by episode " in printed
     assert "1 multi-hop (2)  2 temporal (2)  4 single-hop (2)" in printed
-    best, rag, neighbours = summary["against"]
+    best, *fixed = summary["against"]
     assert LOCOMO["systems"][best["baseline"]]["untrained"]
-    assert (rag["baseline"], neighbours["baseline"]) == ("rag", "rag_neighbours")
+    assert [family["baseline"] for family in fixed] == ["rag", "rag_neighbours", "rag_grpo"]
     assert all(
         len(family["agents"]) == len(LOCOMO["systems"]) - 1 and family["questions"] == 6
-        for family in (best, rag, neighbours)
+        for family in summary["against"]
     )
 
     manifests = {label: Manifest.read(tmp_path / "out" / label) for label in LOCOMO["systems"]}
@@ -187,7 +187,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     budgets = {label: manifest.budget["total"] for label, manifest in manifests.items()}
     unlimited = {label for label, total in budgets.items() if total is None}
     assert unlimited == {
-        *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours"),
+        *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"),
         *("oracle_unlimited", "memlora_unlimited"),
     }
     assert set(budgets.values()) == {None, 4000, 24000}
