@@ -27,7 +27,7 @@ def read_quotes(reply: str, chunk: str) -> list[Operation]:
         return [Operation("noop")]
     lines = chunk.split("\n")
     bodies, whole = [fold(_body(line)) for line in lines], [fold(line) for line in lines]
-    places = [_first(place_of(fold(row), bodies), place_of(fold(row), whole)) for row in rows]
+    places = [_place(fold(row), bodies, whole) for row in rows]
     for number, row in enumerate(rows):
         if places[number] is None:
             unnamed = {place: text for place, text in enumerate(bodies) if place not in places}
@@ -35,8 +35,8 @@ def read_quotes(reply: str, chunk: str) -> list[Operation]:
     return [_keep(row, place) for row, place in zip(rows, places, strict=True)]
 
 
-def _first(*places: int | None) -> int | None:
-    return next((place for place in places if place is not None), None)
+def _place(row: str, *forms: Sequence[str]) -> int | None:
+    return next((place for texts in forms if (place := place_of(row, texts)) is not None), None)
 
 
 def _keep(row: str, place: int | None) -> Operation:
