@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +16,21 @@ from train import cpu, sft
 from train.cpu import use_all_cores  # before the tests' own set-up puts a dummy in its place
 from train.examples import Example
 from train.rollouts import GridRollouts
+
+ROOT = Path(__file__).parents[2]
+
+LEAVES = """
+import atexit
+
+import torch
+
+from train.cpu import prepare_device
+
+# What is registered first is called last.
+atexit.register(lambda: print("left:", not torch.distributed.is_initialized()))
+prepare_device()
+torch.distributed.barrier()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +153,19 @@ def threads_of(monkeypatch):
     use_all_cores()
     (threads,) = used
     return threads
+
+
+def test_processes_leave_their_group_before_the_interpreter_ends(tmp_path):
+    """Several would sometimes abort otherwise, which no test can wait for; that they leave it can be seen."""
+    program = tmp_path / "program.py"
+    program.write_text(LEAVES, encoding="utf-8")
+    machine = ["--config_file", "train/accelerate/cpu2.yaml", "--main_process_port", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *machine, str(program)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (done.returncode, done.stdout.count("left: True")) == (0, 2), done.stderr[-2000:]
