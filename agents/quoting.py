@@ -11,38 +11,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memgym.memory.operations import Operation
-from memgym.openings import fold, most_like, opening_of, place_of
+from memgym.openings import fold, opening_of, place_of
 
 NOTHING = "."
 
 
 def read_quotes(reply: str, chunk: str) -> list[Operation]:
-    """The operations a reply asks for.
-
-    A row that opens no line of the chunk names the one it is most like, of those that no other row names: small models
-    misspell what they copy. A row that is like none becomes an invalid operation.
-    """
+    """The operations a reply asks for; a row that opens no line of the chunk becomes an invalid operation."""
     rows = [row.strip() for row in reply.split("\n") if row.strip()]
     if not rows or rows == [NOTHING]:
         return [Operation("noop")]
     lines = chunk.split("\n")
-    bodies, whole = [fold(_body(line)) for line in lines], [fold(line) for line in lines]
-    places = [_place(fold(row), bodies, whole) for row in rows]
-    for number, row in enumerate(rows):
-        if places[number] is None:
-            unnamed = {place: text for place, text in enumerate(bodies) if place not in places}
-            places[number] = most_like(fold(row), unnamed)
-    return [_keep(row, place) for row, place in zip(rows, places, strict=True)]
+    forms = ([fold(_body(line)) for line in lines], [fold(line) for line in lines])
+    return [_read_row(row, forms) for row in rows]
 
 
-def _place(row: str, *forms: Sequence[str]) -> int | None:
-    return next((place for texts in forms if (place := place_of(row, texts)) is not None), None)
-
-
-def _keep(row: str, place: int | None) -> Operation:
-    if place is None:
-        return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
-    return Operation("insert", "episodic", quote=place + 1)
+def _read_row(row: str, forms: Sequence[Sequence[str]]) -> Operation:
+    for texts in forms:
+        place = place_of(fold(row), texts)
+        if place is not None:
+            return Operation("insert", "episodic", quote=place + 1)
+    return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
 
 
 def write_quotes(operations: Sequence[Operation], chunk: str) -> str:

@@ -5,11 +5,9 @@ Every text and every row that names one is compared as ``fold`` gives it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Sequence
 
 MIN_WORDS = 3  # that are written; fewer say too little of what a text is about
-MIN_LIKENESS = 0.75  # of a misspelt row to the opening it stands for; 1 is the same
 
 
 def fold(text: str) -> str:
@@ -28,23 +26,6 @@ def place_of(row: str, texts: Sequence[str]) -> int | None:
     opened = [place for place, text in enumerate(texts) if text.startswith(row)]
     words = max((_whole_words(row, texts[place]) for place in opened), default=0)
     return opened[0] if words >= MIN_WORDS or (words and len(opened) == 1) else None
-
-
-def most_like(row: str, texts: Mapping[int, str]) -> int | None:
-    """Place of the text whose first characters are most like a misspelt row; None where none is.
-
-    Likeness is the share of characters in common, in the same order (``difflib``). What does open a text is not
-    misspelt, but says too little.
-
-    Args:
-        row: What ``place_of`` gives no place.
-        texts: Those it may stand for, by place.
-    """
-    if any(text.startswith(row) for text in texts.values()):
-        return None
-    likeness = {place: SequenceMatcher(None, row, text[: len(row)]).ratio() for place, text in texts.items()}
-    best = max(likeness, key=lambda place: likeness[place], default=None)
-    return best if best is not None and likeness[best] >= MIN_LIKENESS else None
 
 
 def _whole_words(row: str, text: str) -> int:

@@ -31,21 +31,13 @@ def test_a_row_that_is_a_whole_line_keeps_it_though_a_line_before_opens_with_it(
     assert read_quotes("I sail now", "Ann: I sail now and then.\nBo: I sail now") == [keep(2)]
 
 
-@pytest.mark.parametrize("row", ["My dog is", "m", "My cat", "My cat i", "Ann: My", "is called Fig."])
+@pytest.mark.parametrize(
+    "row", ["My dog is", "m", "My cat", "My cat i", "Bo: My cat is called", "Ann: My", "is called Fig."]
+)
 def test_a_row_that_opens_no_line_or_several_with_less_than_three_words_is_an_invalid_operation_and_says_so(row):
     (operation,) = read_quotes(row, CHUNK)
     assert operation.kind == "invalid"
     assert f"no line of the chunk opens with {row!r}" in operation.text
-
-
-@pytest.mark.parametrize("row", ["The mews is so", "the news's is so", "Thenews is so"])
-def test_a_misspelt_row_keeps_the_line_it_is_most_like(row):
-    assert read_quotes(row, CHUNK) == [keep(2)]
-
-
-def test_a_misspelt_row_keeps_no_line_that_another_row_names():
-    assert read_quotes("My cats is\nMy cat is called", CHUNK) == [keep(3), keep(1)]
-    assert read_quotes("The mews is\nThe news is", CHUNK)[0].kind == "invalid"
 
 
 @pytest.mark.parametrize("row", ["why", "why not", "Why not?", "why no"])
