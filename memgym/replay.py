@@ -51,25 +51,38 @@ class RecordedAnswers:
 
 
 class ReplayPolicy:
-    """Acts out one recorded trajectory."""
+    """Acts out recorded trajectories."""
 
     env_overrides: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, trajectory: Trajectory) -> None:
-        """Create the policy; it acts once per recorded step."""
-        self.name = trajectory.policy
-        self._decisions = iter([step.decision for step in trajectory.steps])
+    def __init__(self, *trajectories: Trajectory) -> None:
+        """Create the policy; it acts once per recorded step.
+
+        Args:
+            trajectories: At least one, each of another episode.
+
+        Raises:
+            ValueError: Two are of one episode.
+        """
+        episodes = [trajectory.episode for trajectory in trajectories]
+        if len(set(episodes)) < len(episodes):
+            raise ValueError(f"records of episodes {', '.join(map(str, episodes))}: expected one of each")
+        self.name = trajectories[0].policy
+        self._decisions = {one.episode: iter([step.decision for step in one.steps]) for one in trajectories}
 
     def act(self, observations: Sequence[Observation], episodes: Sequence[int]) -> list[Decision]:
-        """The next recorded decision.
+        """The next recorded decision of each episode.
 
         Raises:
             ValueError: The environment asks for more steps than were recorded: it is not the recorded one.
         """
-        decision = next(self._decisions, None)
-        if decision is None or len(observations) != 1:
+        return [self._next(episode) for episode in episodes]
+
+    def _next(self, episode: int) -> Decision:
+        decision = next(self._decisions[episode], None)
+        if decision is None:
             raise ValueError("the record ends before the episode does: it was made in another environment")
-        return [decision]
+        return decision
 
 
 def replay(env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Iterator[Trajectory]:

@@ -197,6 +197,16 @@ def test_an_episode_that_became_shorter_shows_its_missing_steps(recorded):
     assert differences(recorded[-1], new)[0] == "3 steps recorded, 1 replayed"
 
 
+def test_several_records_are_acted_out_together(recorded):
+    together = make_vector(*EPISODES, num_envs=3, budget=60)
+    assert rollout(together, ReplayPolicy(*recorded[:3]), [0, 1, 2]) == recorded[:3]
+
+
+def test_two_records_of_one_episode_are_not_acted_out_together(recorded):
+    with pytest.raises(ValueError, match="records of episodes 0, 1, 2, 2: expected one of each"):
+        ReplayPolicy(*recorded)
+
+
 def test_a_replay_policy_acts_out_its_record_once(recorded):
     policy = ReplayPolicy(recorded[-1])
     assert policy.name == "scripted"

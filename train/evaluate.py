@@ -13,8 +13,9 @@ of its own (train/evaluate_systems.py), which make one table.
 
 The trajectories are kept beside the table, and an evaluation that is started again goes on from them: a system is run
 again only if something it depends on has changed, adapters included (``--fresh`` runs all). Of changes in the program
-itself it knows nothing. A manager reads and writes as its adapter was trained to. Where the adapter lies in the folder
-of its training run, the run's reward curve is drawn as well.
+itself it knows nothing. Systems that differ in the reader alone share one pass of the agent over the episodes. A
+manager reads and writes as its adapter was trained to. Where the adapter lies in the folder of its training run, the
+run's reward curve is drawn as well.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from train.callbacks import METRICS, read_metrics
 from train.cpu import prepare_device
 from train.evaluate_arguments import BEST_UNTRAINED, parse_arguments
 from train.evaluate_models import Models
-from train.evaluate_runs import Preparation, Run, check_questions, trajectories_of
+from train.evaluate_runs import Ended, Preparation, Run, check_questions, trajectories_of
 from train.evaluate_systems import System, check_adapters, check_engram, product, split_agent, without_engram
 from train.setup import one_line_errors
 
@@ -75,7 +76,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         tables = plan(arguments)
         preparation = Preparation(arguments, Models(arguments))
         prepared = [prepare(arguments, table, preparation) for table in tables]
-    results = [evaluate(arguments, table, runs) for table, runs in zip(tables, prepared, strict=True)]
+    ended: list[Ended] = []
+    results = [evaluate(arguments, table, runs, ended) for table, runs in zip(tables, prepared, strict=True)]
     summary = {**(results[0] if len(results) == 1 else {"runs": results}), "wall_s": time.monotonic() - started}
     output = Path(arguments.output)
     if curves := draw_curves(trained_managers(tables, arguments.runs), output):
@@ -136,8 +138,14 @@ def episodes_of(arguments: argparse.Namespace, task: Task) -> range:
     return range(first, first + count)
 
 
-def evaluate(arguments: argparse.Namespace, table: Table, runs: Sequence[Run]) -> dict[str, Any]:
+def evaluate(arguments: argparse.Namespace, table: Table, runs: Sequence[Run], ended: list[Ended]) -> dict[str, Any]:
     """Run the systems of a table and print it.
+
+    Args:
+        arguments: Of the command line.
+        table: What is compared.
+        runs: Its systems, ready.
+        ended: Systems that were run before, for all tables; these are added.
 
     Returns:
         What ``summary.json`` says about it.
@@ -145,7 +153,10 @@ def evaluate(arguments: argparse.Namespace, table: Table, runs: Sequence[Run]) -
     task = runs[0].task
     episodes = episodes_of(arguments, task)
     options = {"num_envs": arguments.num_envs, "fresh": arguments.fresh}
-    trajectories = {run.system.label: trajectories_of(run, episodes, **options) for run in runs}
+    trajectories = {}
+    for run in runs:
+        trajectories[run.system.label] = records = trajectories_of(run, episodes, ended=ended, **options)
+        ended.append(Ended(run, records))
     summaries = summarise_all(trajectories)
     what = f"{len(runs)} systems" if table.reader is None else f"reader {table.reader}"
     print(f"\n{table.env}, {what}, {len(episodes)} episodes")

@@ -19,7 +19,8 @@ from memgym.envs.config import EnvConfig
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.protocol import describe_env
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, plain, read_trajectories, replacing_records
-from memgym.rollout import Trajectory, rollout
+from memgym.replay import ReplayPolicy
+from memgym.rollout import Policy, Trajectory, rollout
 from memgym.tasks.task import Task
 from train.evaluate_arguments import merged
 from train.evaluate_models import Models, agent_record, digest
@@ -40,6 +41,14 @@ class Run:
     settings: EnvSettings  # with the reader, and what the agent is defined by
     manifest: Manifest  # as it will be, but for the time
     folder: Path  # of its trajectories and manifest
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A system that has gone through the episodes."""
+
+    run: Run
+    trajectories: Sequence[Trajectory]
 
 
 class Preparation:
@@ -129,14 +138,20 @@ def _questions(task: Task, episodes: Sequence[int]) -> list[tuple[str, ...]]:
     return [(episode.id, *(question.id for question in episode.questions)) for episode in drawn]
 
 
-def trajectories_of(run: Run, episodes: Sequence[int], *, num_envs: int, fresh: bool) -> list[Trajectory]:
+def trajectories_of(
+    run: Run, episodes: Sequence[int], *, ended: Sequence[Ended], num_envs: int, fresh: bool
+) -> list[Trajectory]:
     """The system's trajectories: those in its folder if they came about in the same way, else new ones.
+
+    Where a system before it has filled the same memory, and only another reader answered, the memory is filled again
+    from that system's record: the agent's model is not asked a second time.
 
     Args:
         run: As made ready.
         episodes: Indices in the task.
+        ended: Systems of this evaluation before it.
         num_envs: Episodes run together.
-        fresh: Run it anew in any case.
+        fresh: Run it anew, whatever is in its folder.
 
     Raises:
         ValueError: The records in the folder are damaged.
@@ -147,9 +162,13 @@ def trajectories_of(run: Run, episodes: Sequence[int], *, num_envs: int, fresh: 
         return finished
     (run.folder / MANIFEST).unlink(missing_ok=True)  # it is to stand only beside the records it describes
     env = build_env(run.settings, min(num_envs, len(episodes)))
+    writer = next((one for one in ended if _writing(one.run) == _writing(run)), None)
     began = time.monotonic()
-    trajectories = _roll_out(env, run, episodes)
-    replace(run.manifest, time={"wall_s": round(time.monotonic() - began, 3)}).write(run.folder / MANIFEST)
+    trajectories = _roll_out(env, run, episodes, ReplayPolicy(*writer.trajectories) if writer else run.agent)
+    spent: dict[str, Any] = {"wall_s": round(time.monotonic() - began, 3)}
+    if writer:
+        spent["memory_from"] = writer.run.system.label
+    replace(run.manifest, time=spent).write(run.folder / MANIFEST)
     return trajectories
 
 
@@ -169,7 +188,26 @@ def _deciding(manifest: Manifest) -> dict[str, Any]:
     return {key: value for key, value in plain(asdict(manifest)).items() if key not in FREE}
 
 
-def _roll_out(env: MemoryVectorEnv, run: Run, episodes: Sequence[int]) -> list[Trajectory]:
+def _writing(run: Run) -> dict[str, Any]:
+    """What the agent's operations depend on: all that records do, but what belongs to the reader.
+
+    Within one evaluation an adapter's folder says which adapter it is.
+    """
+    found = _deciding(run.manifest)
+    system = found["extra"]["system"]
+    for part, names in (
+        (found, ("agent", "reader")),  # the agent's label
+        (found["env_kwargs"], ("reader",)),
+        (found["config"], ("reader", "reader_window")),
+        (found["extra"], ("answerer",)),
+        (system, ("reader", "reader_kwargs", "adapters")),
+    ):
+        for name in names:
+            part.pop(name, None)
+    return found
+
+
+def _roll_out(env: MemoryVectorEnv, run: Run, episodes: Sequence[int], policy: Policy) -> list[Trajectory]:
     total = 0.0
     with (
         replacing_records(run.folder / TRAJECTORIES) as writer,
@@ -183,4 +221,4 @@ def _roll_out(env: MemoryVectorEnv, run: Run, episodes: Sequence[int]) -> list[T
             bar.update()
             bar.set_postfix(score=f"{total / bar.n:.3f}")
 
-        return rollout(env, run.agent, episodes, on_episode=finished)
+        return rollout(env, policy, episodes, on_episode=finished)

@@ -73,10 +73,10 @@ def test_another_file_of_the_same_name_is_run_again(stories, ran, tmp_path):
 def test_an_interrupted_evaluation_goes_on_with_the_system_it_was_at(stories, ran, monkeypatch):
     argv = [*stories, "--agents", "no_memory", "oracle", "recency"]
 
-    def until_oracle(env, run, episodes, original=evaluate_runs._roll_out):
+    def until_oracle(env, run, episodes, policy, original=evaluate_runs._roll_out):
         if run.system.label == "oracle":
             raise KeyboardInterrupt
-        return original(env, run, episodes)
+        return original(env, run, episodes, policy)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(evaluate_runs, "_roll_out", until_oracle)

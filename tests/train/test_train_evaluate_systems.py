@@ -5,6 +5,7 @@ import torch
 import yaml
 
 from agents.backbone import LoraSettings, add_adapter, attach_engram, load_backbone, save_adapter
+from agents.baselines.append_all import AppendAll
 from agents.manager import MemoryManager
 from memgym.records import Manifest, read_trajectories
 from tests.scripted import tea_story, write_custom
@@ -96,6 +97,44 @@ def test_every_system_is_a_row_with_its_own_agent_reader_and_settings(command, t
     assert list(best["agents"]) == ["floor", "read"]
     assert (floor["baseline"], list(floor["agents"])) == ("floor", ["all", "read"])
     assert "Against best_untrained, 6 questions of 3 episodes, paired; " in printed
+
+
+def test_a_memory_that_two_systems_share_is_written_once(command, tmp_path, monkeypatch):
+    acted = []
+    for kind in (MemoryManager, AppendAll):
+
+        def act(self, observations, episodes, original=kind.act):
+            acted.append(self.name)
+            return original(self, observations, episodes)
+
+        monkeypatch.setattr(kind, "act", act)
+    longer = {"reader": "answerer", "reader_kwargs": {"max_new_tokens": 3}}
+    systems = {
+        "one": {"agent": "manager@plain", "reader": "extractive"},
+        "two": {"agent": "manager@plain", **longer},
+        "copy": {"agent": "append_all", "reader": "extractive"},
+        "copy_read": {"agent": "append_all", **longer},
+        "copy_all": {"agent": "append_all", "reader": "extractive", "env_kwargs": {"budget": None}},
+    }
+    argv = command(systems, budget=40)
+    evaluate.main(argv)
+    steps = 3  # of each story
+    assert [acted.count("manager"), acted.count("append_all")] == [steps, 2 * steps]
+    shared = {label: Manifest.read(tmp_path / "out" / label).time.get("memory_from") for label in systems}
+    assert shared == {"one": None, "two": "one", "copy": None, "copy_read": "copy", "copy_all": None}
+    records = {label: list(read_trajectories(tmp_path / "out" / label)) for label in systems}
+    for label in ("two", "copy_read"):  # as if each were run alone
+        evaluate.main([*argv, "--systems", label, "--fresh"])
+        assert list(read_trajectories(tmp_path / "out" / label)) == records[label]
+
+
+def test_another_adapter_writes_another_memory(command, tmp_path):
+    agents = ("manager@plain", "manager", "manager@engram0")
+    systems = {f"s{number}": {"agent": agent, "reader": "extractive"} for number, agent in enumerate(agents)}
+    systems["off"] = {"agent": agents[-1], "reader": "extractive", "engram": False}
+    systems["sampling"] = {"agent": "manager", "reader": "extractive", "agent_kwargs": {"temperature": 1.0}}
+    evaluate.main(command(systems))
+    assert not any("memory_from" in Manifest.read(tmp_path / "out" / label).time for label in systems)
 
 
 def test_systems_are_picked_by_label_and_a_baseline_that_is_not_among_them_is_said(command, capsys):
