@@ -1,12 +1,13 @@
 """PPO beside GRPO: from the same start, with the same number of generated tokens.
 
-    python -m benchmarks.ppo_vs_grpo --output results/ppo_vs_grpo
-    python -m benchmarks.ppo_vs_grpo --config train/configs/smoke_grpo.yaml --start ADAPTER --steps 1 --seeds 0
+    accelerate launch -m train.sft --config train/configs/dialogue_answerer_sft.yaml   # the start
+    python -m benchmarks.ppo_vs_grpo
+    python -m benchmarks.ppo_vs_grpo --config train/configs/demo_grpo.yaml --steps 8   # from the demo's start
 
-The task, the start and what both have in common are those of a GRPO configuration, the demo's by default. A step of
-either is the same number of trajectories: GRPO rolls G of one episode, PPO one each of as many episodes, as its critic
-takes the place of the groups. Replies differ in length, so curves are drawn against generated tokens, and the table is
-read where the shortest run ends. A seed is that of the samples.
+The task, the start and what both have in common are those of a GRPO configuration, by default the Answer Agent's on
+procedural dialogues. A step of either is the same number of trajectories: GRPO rolls G of one episode, PPO one each of
+as many episodes, as its critic takes the place of the groups. Replies differ in length, so curves are drawn against
+generated tokens, and the table is read where the shortest run ends. A seed is that of the samples.
 
 Writes ``results.json`` and ``curves.png`` after every run, and each run into a folder of its own. What is finished
 there is not trained again, what was interrupted goes on from its last checkpoint.
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compare PPO with GRPO.")
-    parser.add_argument("--config", default="train/configs/demo_grpo.yaml", help="of GRPO (%(default)s)")
+    parser.add_argument("--config", default="train/configs/dialogue_answerer_grpo.yaml", help="of GRPO (%(default)s)")
     parser.add_argument("--start", default=None, metavar="ADAPTER", help="folder (default: the configuration's)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=None, help="of each run (default: the configuration's)")
