@@ -34,7 +34,7 @@ def credit_by_step(env: MemoryVectorEnv, trajectory: Trajectory, worth: AnswerWo
     replayed = replay_steps(env.envs[0], trajectory)
     prepared = len(next(replayed).journal())
     *_, bank = replayed
-    writers = Writers(bank.journal()[prepared:])
+    writers = Writers(bank.journal(), prepared)
     questions = env.task.episode(trajectory.episode).questions
     credit = [0.0] * count
     for question, answer in zip(questions, trajectory.exam["answers"], strict=True):
@@ -47,15 +47,21 @@ def credit_by_step(env: MemoryVectorEnv, trajectory: Trajectory, worth: AnswerWo
 class Writers:
     """The steps behind each entry of a finished memory, read from its journal."""
 
-    def __init__(self, journal: Sequence[JournalRow]) -> None:
-        """Go through the journal in order."""
-        self._brought: dict[int, dict[str, int]] = {}  # entry id -> source -> step that brought it in
+    def __init__(self, journal: Sequence[JournalRow], prepared: int = 0) -> None:
+        """Go through the journal in order.
+
+        Args:
+            journal: Of the memory.
+            prepared: Rows at its start that are no step's work. What they brought in stays nobody's when a step
+                rewrites it.
+        """
+        self._brought: dict[int, dict[str, int | None]] = {}  # entry id -> source -> step that brought it in
         self._written: dict[int, int] = {}  # entry id -> step that wrote its text
-        for row in journal:
+        for number, row in enumerate(journal):
             if row.after is not None:
                 brought = self._brought.setdefault(row.after.id, {})
                 for source in row.after.sources:
-                    brought.setdefault(source, row.step)
+                    brought.setdefault(source, row.step if number >= prepared else None)
                 self._written[row.after.id] = row.step
             elif row.before is not None:  # deleted; the core alone can be written again under its id
                 self._brought.pop(row.before.id)
@@ -65,7 +71,7 @@ class Writers:
         steps: set[int] = set()
         for entry in (_CORE, *retrieved):
             brought = self._brought.get(entry, {})
-            found = {brought[source] for source in question.evidence if source in brought}
+            found = {step for source in question.evidence if (step := brought.get(source)) is not None}
             if found:
                 steps |= found | {self._written[entry]}
         return sorted(steps)

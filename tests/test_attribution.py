@@ -84,6 +84,29 @@ def test_what_was_in_the_memory_before_the_first_step_is_nobodys_work():
     assert credits([], [], [], questions=(CAT,), memory=[prepared]) == pytest.approx([1 / 3] * 3)
 
 
+def test_what_was_prepared_stays_nobodys_when_a_step_rewrites_it():
+    prepared = PreparedMemory("The cat is Moss.", ("t1",))
+    rewrite = Operation("update", "episodic", "Moss is the cat.", entry_id=1)
+    assert credits([], [], [rewrite], questions=(CAT,), memory=[prepared]) == pytest.approx([1 / 3] * 3)
+
+
+def test_evidence_that_a_step_adds_to_a_prepared_entry_is_its_own():
+    prepared = PreparedMemory("The bike is red.", ("t0",))
+    rewrite = Operation("update", "episodic", "The bike is blue now.", entry_id=1)
+    assert credits([], [], [rewrite], questions=(BIKE,), memory=[prepared]) == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("prepared", "delete"),
+    [
+        (PreparedMemory("The bike is red.", ("t0",)), Operation("delete", entry_id=1)),
+        (PreparedMemory("The bike is red.", ("t0",), store="core"), Operation("delete", "core")),
+    ],
+)
+def test_what_was_prepared_can_be_deleted(prepared, delete):
+    assert credits([delete], [quote(1)], [], questions=(CAT,), memory=[prepared]) == [0.0, 1.0, 0.0]
+
+
 def test_a_core_that_was_cleared_starts_anew():
     bank = MemoryBank()
     for step, text in enumerate(["The cat is Moss.", "", "The cat is Moss."]):
