@@ -10,13 +10,15 @@ as many episodes, as its critic takes the place of the groups. Replies differ in
 generated tokens, and the table is read where the shortest run ends. A seed is that of the samples.
 
 Writes ``results.json`` and ``curves.png`` after every run, and each run into a folder of its own. What is finished
-there is not trained again, what was interrupted goes on from its last checkpoint.
+there with the same settings is not trained again, what was interrupted goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -32,7 +34,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from train import grpo, ppo
 from train.callbacks import METRICS, read_metrics
 from train.settings import load_settings
-from train.setup import ADAPTER
+from train.setup import ADAPTER, check_resumed
 
 TRAINERS = {"ppo": ppo, "grpo": grpo}
 # What PPO has and GRPO has not. Four smaller steps on a batch instead of one; no KL term, as TRL's GRPO has none.
@@ -69,10 +71,24 @@ def run(options: argparse.Namespace, algorithm: str, seed: int) -> dict[str, Any
     """Train with one algorithm and seed, as far as it has not been done; its curves."""
     values = settings_of(options, algorithm, seed)
     folder = Path(values["output_dir"])
-    if not is_finished(folder, values["max_steps"]):
+    if is_finished(folder, values["max_steps"]):
+        kind = getattr(TRAINERS[algorithm], f"{algorithm.upper()}Settings")
+        check_resumed(load_settings(kind, _command_line(values), ""))
+    else:
         started = folder.is_dir() and get_last_checkpoint(str(folder)) is not None
-        TRAINERS[algorithm].main(_command_line(values | {"resume": started}))
+        train(algorithm, _command_line(values | {"resume": started}))
     return {"algorithm": algorithm, "seed": seed, **read_run(folder)}
+
+
+def train(algorithm: str, arguments: Sequence[str]) -> None:
+    """Run a trainer in a process of its own.
+
+    Raises:
+        SystemExit: It failed; its own messages say why.
+    """
+    finished = subprocess.run([sys.executable, "-m", f"train.{algorithm}", *arguments], check=False)
+    if finished.returncode:
+        raise SystemExit(f"error: train.{algorithm} ended with status {finished.returncode}")
 
 
 def settings_of(options: argparse.Namespace, algorithm: str, seed: int) -> dict[str, Any]:

@@ -73,7 +73,8 @@ class Credit:
                 f"error: credit.kind=same_turn compares trajectories of one episode, group_size={group_size}: set it "
                 "to 2 or more"
             )
-        self._worth = answer_worth(recipe) if settings.kind in LOCAL_KINDS else None
+        if settings.kind in LOCAL_KINDS:
+            answer_worth(recipe)  # what it cannot divide is to be known now
 
     def turn_rewards(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
         """For GRPO: what each turn is compared by with the same turn of its group.
@@ -124,11 +125,11 @@ class Credit:
 
     def _earned(self, env: MemoryVectorEnv, trajectories: Sequence[Trajectory]) -> Rewards:
         """The exam's score where it was earned; what else the episode gave, at the last turn."""
-        assert self._worth is not None  # made with the settings
+        worth = answer_worth(env.envs[0].recipe)  # a curriculum may change it
         if self.settings.kind == "evidence":
-            earned = [credit_by_step(env, trajectory, self._worth) for trajectory in trajectories]
+            earned = [credit_by_step(env, trajectory, worth) for trajectory in trajectories]
         else:
-            earned = [_differences(values) for values in worth_after_steps(env, trajectories, self._worth)]
+            earned = [_differences(values) for values in worth_after_steps(env, trajectories, worth)]
         for trajectory, row in zip(trajectories, earned, strict=True):
             row[-1] += trajectory.episode_reward - sum(row)
         return earned

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memgym.envs.vector import MemoryVectorEnv
-from train.settings import EnvSettings
+from train.settings import EnvSettings, merged
 from train.setup import build_env
 
 
@@ -37,7 +37,7 @@ class Curriculum:
         self._envs: list[MemoryVectorEnv] = []
         for number, stage in enumerate(stages):
             self._ends.append(_end(stage, number, self._ends))
-            self._envs.append(build_env(EnvSettings(env.id, _merged(env.kwargs, stage["env"])), num_envs))
+            self._envs.append(build_env(EnvSettings(env.id, merged(env.kwargs, stage["env"])), num_envs))
         self._envs.append(build_env(env, num_envs))
 
     def env(self, step: int) -> MemoryVectorEnv:
@@ -57,11 +57,3 @@ def _end(stage: Mapping[str, Any], number: int, before: Sequence[int]) -> int:
     if not isinstance(end, int) or end <= start:
         raise SystemExit(f"error: curriculum[{number}]: until_step={end!r}: expected a step after {start}")
     return end
-
-
-def _merged(kwargs: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(kwargs)
-    for key, value in changes.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if nested else value
-    return merged

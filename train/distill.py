@@ -36,7 +36,7 @@ from train.calls import CallLog, RecordedReader
 from train.cleaning import Cleaner
 from train.distilled import Sample, check_training_split, samples_path, write_samples
 from train.settings import EnvSettings, load_settings
-from train.setup import build_env
+from train.setup import build_env, window_for
 from train.teacher_log import GoldReader, TeacherLog
 from train.teachers import RULE_TEACHERS, rule_teacher
 
@@ -164,7 +164,7 @@ def _model_teacher(settings: DistillSettings) -> tuple[FactPipeline, Reader]:
     backbone = load_backbone(settings.model)
     options = {"similar": settings.similar, "max_new_tokens": settings.max_new_tokens}
     teacher = MemLoRA(backbone, extract=None, update=None, style="full", name=f"model:{settings.model}", **options)
-    return teacher, AnswerAgent(backbone)
+    return teacher, AnswerAgent(backbone, window=window_for(settings.env.kwargs))
 
 
 def _endpoint_teacher(settings: DistillSettings) -> tuple[FactPipeline, Reader]:

@@ -13,6 +13,7 @@ from agents import BASELINES
 from agents.prompts.manager import STYLES
 from memgym.memory.codecs import CODECS
 from train.evaluate_systems import System, product, read_systems, split_agent
+from train.settings import merged
 
 PRESETS = Path(__file__).parent / "presets"
 BEST_UNTRAINED = "best_untrained"
@@ -87,15 +88,6 @@ class _Merge(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, merged(getattr(namespace, self.dest), values))
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes``, mappings key by key, so that the change of one key keeps its neighbours."""
-    result = dict(values)
-    for key, new in changes.items():
-        old = values.get(key)
-        result[key] = merged(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else new
-    return result
 
 
 def _number(kind: type[int] | type[float], least: int) -> Callable[[str], float]:

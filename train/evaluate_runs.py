@@ -15,18 +15,16 @@ from tqdm import tqdm
 
 from agents.answerer import AnswerAgent
 from agents.base import Agent
-from memgym.envs.config import EnvConfig
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.protocol import describe_env
 from memgym.records import MANIFEST, TRAJECTORIES, Manifest, plain, read_trajectories, replacing_records
 from memgym.replay import ReplayPolicy
 from memgym.rollout import Policy, Trajectory, rollout
 from memgym.tasks.task import Task
-from train.evaluate_arguments import merged
 from train.evaluate_models import Models, agent_record, digest
 from train.evaluate_systems import System
-from train.settings import EnvSettings
-from train.setup import build_env
+from train.settings import EnvSettings, merged
+from train.setup import build_env, window_for
 
 FREE = ("command", "hardware", "time")  # of a manifest: what changes no record
 
@@ -75,8 +73,7 @@ class Preparation:
 
     def _make_ready(self, system: System, env_id: str, folder: Path) -> Run:
         kwargs = self._env_kwargs(system)
-        window = max(EnvConfig().context_tokens, kwargs.get("context_tokens", 0))
-        reader = self.models.reader(system, window)
+        reader = self.models.reader(system, window_for(kwargs))
         task = self._task(EnvSettings(env_id, kwargs))
         agent = self.models.agent(system, task)
         settings = EnvSettings(env_id, {**kwargs, "reader": reader, **agent.env_overrides})

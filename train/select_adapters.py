@@ -42,7 +42,7 @@ from train.adapter_metrics import (
 )
 from train.cpu import prepare_device
 from train.settings import BackboneSettings, EnvSettings, load_settings
-from train.setup import build_env
+from train.setup import build_env, window_for
 from train.teacher_log import GoldReader
 from train.teachers import compare, rule_teacher
 
@@ -210,7 +210,9 @@ def score_pipeline(
         similar=settings.similar,
         max_new_tokens=settings.max_new_tokens,
     )
-    reader: str | Reader = AnswerAgent(backbone, adapters["answer"]) if "answer" in adapters else settings.reader
+    reader: str | Reader = settings.reader
+    if "answer" in adapters:
+        reader = AnswerAgent(backbone, adapters["answer"], window=window_for(settings.env.kwargs))
     env = build_env(settings.env, min(len(episodes), PARALLEL), {**policy.env_overrides, "reader": reader})
     trajectories = rollout(env, policy, episodes)
     tokens = fmean(trajectory.memory_tokens for trajectory in trajectories)

@@ -144,12 +144,12 @@ def load_settings(kind: type[Settings], argv: Sequence[str], description: str, i
     if "--help" in argv or "-h" in argv:
         raise SystemExit(f"{description}\n\n--config FILE.yaml, then any of\n" + "\n".join(_keys(kind)))
     try:
-        return _build(kind, _merged(argv, ignored), "")
+        return _build(kind, _given(argv, ignored), "")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def _merged(argv: Sequence[str], ignored: Sequence[str]) -> dict[str, Any]:
+def _given(argv: Sequence[str], ignored: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     arguments = list(argv)
     while arguments:
@@ -167,9 +167,9 @@ def _merged(argv: Sequence[str], ignored: Sequence[str]) -> dict[str, Any]:
             left_out = [name for name in ignored if _take_out(loaded, name)]
             if left_out:
                 print(f"{text}: left out {', '.join(left_out)}, which this trainer does not have")
-            _update(values, loaded)
+            values = merged(values, loaded)
         else:
-            _update(values, _nested(key.split("."), _read_yaml(text, option)))
+            values = merged(values, _nested(key.split("."), _read_yaml(text, option)))
     return values
 
 
@@ -197,13 +197,13 @@ def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
     return value
 
 
-def _update(target: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Merge mappings key by key, so that an override of one key keeps its neighbours."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _update(target[key], value)
-        else:
-            target[key] = value
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes``, mappings key by key, so that the change of one key keeps its neighbours."""
+    result = dict(values)
+    for key, new in changes.items():
+        old = values.get(key)
+        result[key] = merged(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else new
+    return result
 
 
 def _build(kind: type[Settings], values: dict[str, Any], prefix: str) -> Settings:

@@ -32,11 +32,12 @@ from agents.backbone import (
 from agents.manager import MemoryManager
 from agents.memlora import MemLoRA, adapter_name
 from agents.trained_as import with_env
+from memgym.envs.config import EnvConfig
 from memgym.envs.spaces import Unicode
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.protocol import describe_env
 from memgym.records import MANIFEST, Manifest, plain
-from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape
+from train.settings import AgentSettings, BackboneSettings, EnvSettings, LoraShape, merged
 
 TRAIN_ENGRAM = ("shared", "adapter", "frozen")
 ADAPTER = "adapter"  # folder of a run that holds the trained adapter
@@ -78,13 +79,15 @@ def one_line_errors() -> Iterator[None]:
 
 
 def build_env(settings: EnvSettings, num_envs: int, changes: Mapping[str, Any] | None = None) -> MemoryVectorEnv:
-    """The vector environment that the settings describe; ``changes`` replace single keyword arguments.
+    """The vector environment that the settings describe, with ``changes`` to its keyword arguments.
+
+    Mappings among the changes are merged with those they change, key by key.
 
     Raises:
         SystemExit: They describe none; one line says why.
     """
     try:
-        env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **{**settings.kwargs, **(changes or {})})
+        env = gymnasium.make_vec(f"memgym:{settings.id}", num_envs=num_envs, **merged(settings.kwargs, changes or {}))
     except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
         raise SystemExit(f"error: {settings.id}: {error}") from error
     if not isinstance(env, MemoryVectorEnv):
@@ -227,8 +230,13 @@ def with_answerer(env: EnvSettings, folder: str | None, backbone: Backbone) -> E
         raise ValueError(f"answerer={folder!r}: in {env.id} the policy that is trained answers itself: leave it out")
     with active_adapter(backbone, "default"):
         load_adapter(backbone, folder, ANSWERER)
-    reader = AnswerAgent(backbone, ANSWERER, name=f"lm({backbone.name}, {folder})")
+    reader = AnswerAgent(backbone, ANSWERER, window=window_for(env.kwargs), name=f"lm({backbone.name}, {folder})")
     return EnvSettings(env.id, {**env.kwargs, "reader": reader})
+
+
+def window_for(kwargs: Mapping[str, Any]) -> int:
+    """Window of a reader that is to see all that an environment with these settings shows it, in lexical tokens."""
+    return max(EnvConfig().context_tokens, kwargs.get("context_tokens", 0))
 
 
 def starting_point(settings: Any, free: Sequence[str] = ()) -> str | None:
@@ -252,6 +260,21 @@ def starting_point(settings: Any, free: Sequence[str] = ()) -> str | None:
             )
         return None
     found = last_checkpoint(folder)
+    check_resumed(settings, free)
+    return found
+
+
+def check_resumed(settings: Any, free: Sequence[str] = ()) -> None:
+    """See that a run goes on with the settings it began with.
+
+    Args:
+        settings: Of the run that goes on.
+        free: As for ``starting_point``.
+
+    Raises:
+        SystemExit: One differs; one line says which.
+    """
+    folder = settings.output_dir
     with one_line_errors():
         began = _leaves(Manifest.read(folder).extra.get("settings", {}))
     now = _leaves(plain(asdict(settings)))
@@ -263,7 +286,6 @@ def starting_point(settings: Any, free: Sequence[str] = ()) -> str | None:
                 f"error: --resume true, but {name} is {after!r} and was {before!r} when the run in {folder} began: "
                 "resume with its settings, or choose another output_dir"
             )
-    return found
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

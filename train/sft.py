@@ -54,6 +54,7 @@ from train.setup import (
     save_policy,
     shown_by,
     starting_point,
+    window_for,
     write_manifest,
 )
 from train.sharding import need_whole_model, whole_weights
@@ -201,7 +202,7 @@ def make_examples(settings: SFTSettings, backbone: Backbone, teacher: str) -> li
         backbone.trained_as["default"] = with_env(student.record, shown_by(own))
         return examples_from(own, student, teacher_trajectories(settings, teacher))
     policy = named_teacher(settings, teacher)
-    answerer = AnswerAgent(backbone, "default", distil=settings.distil or None)
+    answerer = AnswerAgent(backbone, "default", distil=settings.distil or None, window=window_for(settings.env.kwargs))
     context = min(own.exam.context_tokens, answerer.window)
     backbone.trained_as["default"] = with_env(answerer.record, shown_by(own) | {"context_tokens": context})
     scribe = ExamScribe(answerer.window)

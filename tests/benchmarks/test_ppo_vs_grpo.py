@@ -4,10 +4,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from trl.trainer import utils as trl_utils
 
 from benchmarks import ppo_vs_grpo
-from train import cpu, grpo
+from memgym.records import Manifest
+from train import grpo
 
 CONFIG = """
 backbone: {name: tiny-llama}
@@ -27,9 +27,7 @@ grpo: {lr_scheduler_type: constant}
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
-    monkeypatch.setattr(cpu, "use_all_cores", lambda: None)
-    monkeypatch.setattr(trl_utils, "_use_triton", trl_utils._use_triton)
+def command(tmp_path):
     config = tmp_path / "grpo.yaml"
     config.write_text(CONFIG)
     return ["--config", str(config), "--seeds", "0", "--output", str(tmp_path / "out"), "--ppo", '{"minibatches": 1}']
@@ -48,15 +46,16 @@ def test_both_are_trained_once_and_go_on_where_they_were(command, tmp_path, caps
     assert "generated tokens" in printed
 
     calls = []
-    trainers = {
-        name: SimpleNamespace(main=lambda argv, name=name: calls.append((name, argv))) for name in ("ppo", "grpo")
-    }
-    monkeypatch.setattr(ppo_vs_grpo, "TRAINERS", trainers)
+    monkeypatch.setattr(ppo_vs_grpo, "train", lambda name, argv: calls.append((name, argv)))
     ppo_vs_grpo.main(command)
     assert calls == []
     assert json.loads((out / "results.json").read_text())["table"] == record["table"]
     ppo_vs_grpo.main([*command, "--steps", "2"])
     assert [(name, argv[argv.index("--resume") + 1]) for name, argv in calls] == [("ppo", "true"), ("grpo", "true")]
+    with pytest.raises(SystemExit, match=r"but epochs is 1 and was 2 when the run in .*ppo_0 began"):
+        ppo_vs_grpo.main([*command[:-1], '{"minibatches": 1, "epochs": 1}'])
+    manifest = Manifest.read(out / "grpo_0")
+    assert manifest.command.startswith("python -m train.grpo --backbone ")
 
 
 def options(tmp_path, **changes):
@@ -77,11 +76,11 @@ def test_ppo_takes_what_it_shares_with_grpo_and_as_many_trajectories(tmp_path):
     assert plain["output_dir"] == str(tmp_path / "grpo_1")
 
 
-def test_the_demo_is_the_task_by_default():
+def test_the_answerer_on_procedural_dialogues_is_the_task_by_default():
     given = vars(ppo_vs_grpo._parser().parse_args([])) | {"seed": 0}
     values = ppo_vs_grpo.settings_of(SimpleNamespace(**given), "ppo", 0)
-    assert values["backbone"] == {"adapter": "runs/demo/sft/adapter"}
-    assert values["episodes_per_step"] == 24
+    assert values["backbone"] == {"adapter": "runs/dialogue_answerer/sft/adapter"}
+    assert values["episodes_per_step"] == 16
     assert ppo_vs_grpo._parser().parse_args([]).seeds == [0, 1, 2]
     assert ppo_vs_grpo.TRAINERS["grpo"] is grpo
 

@@ -177,6 +177,15 @@ def test_whatever_is_divided_adds_up_to_the_trajectorys_reward(kind, share):
     assert rewards[0] == pytest.approx([share * a + (1 - share) * b for a, b in zip(local, recorded, strict=True)])
 
 
+@pytest.mark.parametrize("kind", ["local_exams", "evidence"])
+def test_answers_are_worth_what_the_environment_they_were_given_in_pays(kind):
+    """A stage of a curriculum may pay otherwise than the environment after the last one."""
+    env, trajectories = played(COSTS, [[KEEP], [], []])
+    assert credit(kind, recipe=QA).step_rewards(env, trajectories) == credit(kind, recipe=COSTS).step_rewards(
+        env, trajectories
+    )
+
+
 def test_grpo_compares_what_came_from_the_turn_on():
     env, trajectories = played(QA, [[KEEP], [KEEP], [FORGET]])
     assert credit("local_exams", discount=0.5).turn_rewards(env, trajectories) == [[0.5 + 0.25 - 0.125, 0.25, -0.5]]

@@ -29,6 +29,14 @@ def test_settings_that_make_no_environment_end_with_one_line(settings, message):
     assert "\n" not in str(raised.value.code)
 
 
+def test_changes_keep_what_stands_beside_them():
+    settings = EnvSettings(kwargs={"split": "train", "dialogue": {"chunks": 2, "questions": 3}})
+    for number in range(2):  # the settings themselves are not changed
+        env = build_env(settings, 1, {"split": "validation", "dialogue": {"chunks": 4 + number}})
+        episode = env.task.episode(0)
+        assert (len(episode.chunks), len(episode.questions)) == (4 + number, 3)
+
+
 def test_another_kind_of_environment_is_refused(monkeypatch):
     monkeypatch.setattr(gymnasium, "make_vec", lambda *args, **kwargs: object())
     with pytest.raises(SystemExit, match=r"error: env.id=memgym/Dialogue-v0: not a memory environment"):
@@ -133,6 +141,18 @@ def test_settings_of_the_other_role_are_refused(answer_env):
         trained_policy(backbone, PolicySettings(distil=False), build_env(EnvSettings(), 1), 0)
     with pytest.raises(ValueError, match=r"answerer='here': in memgym/MemoryR1Answer-v0 the policy .* answers itself"):
         with_answerer(answer_env, "here", backbone)
+
+
+@pytest.mark.parametrize(
+    ("asked", "window"), [({}, 2000), ({"context_tokens": 300}, 2000), ({"context_tokens": 4000}, 4000)]
+)
+def test_a_frozen_answerer_sees_all_that_the_environment_shows(tmp_path, asked, window):
+    backbone = build_policy(TINY, LoraShape(rank=2), 0)
+    add_adapter(backbone, "answer", LoraSettings(rank=2))
+    save_adapter(backbone, "answer", tmp_path / "answer")
+    backbone = build_policy(TINY, LoraShape(rank=2), 0)
+    env = build_env(with_answerer(EnvSettings(kwargs=asked), str(tmp_path / "answer"), backbone), 1)
+    assert env.exam.reader.window == window
 
 
 def test_the_last_checkpoint_is_the_one_of_the_highest_step(tmp_path):
