@@ -35,6 +35,7 @@ from train.curriculum import Curriculum
 from train.engram import EngramCallback, plot_run, restore_engram
 from train.held_out import HeldOut
 from train.optimizer import TableGroups
+from train.reference import refuse_shared_weights
 from train.rollouts import GridRollouts, grid_prompts, numbered_episodes
 from train.settings import BackboneSettings, EnvSettings, LoraShape, check_fields, check_run, load_settings
 from train.setup import (
@@ -135,6 +136,8 @@ def set_up(settings: GRPOSettings) -> tuple[Backbone, GRPOTrainer, HeldOut]:
     backbone = build_policy(settings.backbone, settings.lora, settings.seed)
     if not isinstance(backbone.model, PeftModel):
         raise ValueError("GRPO trains a LoRA adapter; none was made")
+    if settings.grpo.get("beta"):
+        refuse_shared_weights(backbone, "grpo.beta")
     examined = with_answerer(settings.env, settings.answerer, backbone)
     curriculum = Curriculum(examined, settings.curriculum, settings.episodes_per_step * settings.group_size)
     env = curriculum.env(settings.max_steps)

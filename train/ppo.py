@@ -208,7 +208,10 @@ class PPO:
         env = self.curriculum.env(settings.max_steps)
         self.policy = trained_policy(backbone, settings.agent, env, settings.seed)
         self.credit = Credit(settings.credit, settings.group_size, env.envs[0].recipe)
-        self.reference = add_reference(backbone, settings.backbone.adapter is not None) if settings.kl_coef else None
+        started = settings.backbone
+        self.reference = (
+            add_reference(backbone, started.adapter is not None, bool(started.engram)) if settings.kl_coef else None
+        )
         self.model = ActorCritic(backbone.model, settings.agent.temperature)
         if accelerator.device.type != "cpu":
             backbone.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from agents.backbone import active_adapter
+from agents import engram
+from agents.backbone import active_adapter, attach_engram
 from train.reference import REFERENCE, add_reference
 from train.turns import Turn, collate
 from train.value_head import ActorCritic
@@ -41,6 +42,18 @@ def test_the_reference_is_the_adapter_that_the_run_started_from_and_stays_so(pol
 def test_a_fresh_adapters_reference_is_the_model_without_it(policy):
     assert add_reference(policy, started_from_adapter=False) is None
     assert policy.adapters == ("default",)
+
+
+def test_an_engram_that_the_backbone_came_with_is_part_of_the_reference(policy):
+    """Trained, it would change with the policy; left alone, the reference computes with it."""
+    attach_engram(policy, {"heads": 2, "rows": 101, "row_dim": 4})
+    assert add_reference(policy, started_from_adapter=False) is None
+    assert None not in policy.without_engram
+    engram.set_trainable(policy.model, True)
+    with pytest.raises(SystemExit, match="is trained and belongs to no adapter"):
+        add_reference(policy, started_from_adapter=False)
+    assert add_reference(policy, started_from_adapter=False, fresh_engram=True) is None
+    assert None in policy.without_engram
 
 
 def test_a_backbone_without_an_adapter_has_no_reference(own_backbone):
