@@ -20,8 +20,9 @@ BATCH_SIZE = 64  # texts of similar length
 class TextEncoder:
     """The ``Encoder`` protocol of ``memgym.memory.encoder``: mean of the last hidden states, normalised to length 1.
 
-    Source: Sentence-BERT (arXiv 1908.10084), section 3, MEAN strategy. For models trained with it, such as MiniLM, E5
-    or GTE, not for those that are read at their first token. Equal calls give equal vectors, on one machine.
+    Source: Sentence-BERT (arXiv 1908.10084), section 3, MEAN strategy. For models trained with it, such as MiniLM or
+    GTE, not for those that are read at their first token, or want a prefix that tells queries from passages (E5). Equal
+    calls give equal vectors, on one machine.
     """
 
     def __init__(

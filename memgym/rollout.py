@@ -93,11 +93,7 @@ class Trajectory:
 
         r_{i,t} = r1_i + r2_{i,t} + beta r3_i + gamma r4_{i,t} for the Mem-alpha recipe (arXiv 2509.25911, Eq. 5).
         """
-        return self.episode_reward + self.own_reward(step)
-
-    def own_reward(self, step: int) -> float:
-        """The weighted step terms of one turn in full size, without any episode terms."""
-        return self.steps[step].own_reward
+        return self.episode_reward + self.steps[step].own_reward
 
 
 def rollout(

@@ -160,6 +160,8 @@ def trajectories_of(
     (run.folder / MANIFEST).unlink(missing_ok=True)  # it is to stand only beside the records it describes
     env = build_env(run.settings, min(num_envs, len(episodes)))
     writer = next((one for one in ended if _writing(one.run) == _writing(run)), None)
+    if writer:
+        print(f"{run.system.label}: the memory is that of {writer.run.system.label}, filled again from its record")
     began = time.monotonic()
     trajectories = _roll_out(env, run, episodes, ReplayPolicy(*writer.trajectories) if writer else run.agent)
     spent: dict[str, Any] = {"wall_s": round(time.monotonic() - began, 3)}
