@@ -27,8 +27,8 @@ def parse_arguments(argv: list[str], description: str) -> argparse.Namespace:
         description: Shown by ``--help``.
 
     Returns:
-        The options by name. Besides them ``systems``, those that were chosen, or None where agents and readers make
-        the tables, and ``trained_by``: folder of an adapter -> the command that trains it.
+        The options by name. Besides them ``argv``; ``systems``, those that were chosen, or None where agents and
+        readers make the tables; and ``trained_by``: folder of an adapter -> the command that trains it.
     """
     parser = _parser(description)
     first = parser.parse_args(argv)
@@ -41,7 +41,7 @@ def parse_arguments(argv: list[str], description: str) -> argparse.Namespace:
         trained_by |= values.pop("trained_by", None) or {}
         words += _config_options(parser, source, values)
     arguments = parser.parse_args([*words, *argv])
-    arguments.trained_by = trained_by
+    arguments.argv, arguments.trained_by = argv, trained_by
     try:
         _choose_systems(arguments, systems)
         _check_names(arguments, list(systems))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -102,7 +101,7 @@ class Preparation:
         parts["adapters"] = {str(folder): digest(folder) for folder in system.adapter_folders(arguments.runs)}
         answering = {"answerer": reader.record} if isinstance(reader, AnswerAgent) else {}
         return Manifest(
-            command="python -m train.evaluate " + " ".join(sys.argv[1:]),
+            command="python -m train.evaluate " + " ".join(arguments.argv),
             env=settings.id,
             env_kwargs=plain(settings.kwargs),
             agent=system.label,

@@ -30,7 +30,9 @@ def ran(monkeypatch):
 def test_what_has_ended_is_not_run_again(stories, ran, capsys, tmp_path):
     argv = [*stories, "--agents", "no_memory", "oracle", "--budget", "30"]
     first = evaluate.main(argv)
-    wall = Manifest.read(tmp_path / "out" / "oracle").time
+    manifest = Manifest.read(tmp_path / "out" / "oracle")
+    assert manifest.command == "python -m train.evaluate " + " ".join(argv)
+    wall = manifest.time
     ran.clear()
     capsys.readouterr()
     assert evaluate.main(argv)["agents"] == first["agents"]
