@@ -19,15 +19,15 @@ from train.rollouts import GridRollouts
 
 ROOT = Path(__file__).parents[2]
 
-LEAVES = """
+LEAVES = r"""
 import atexit
 
 import torch
 
 from train.cpu import prepare_device
 
-# What is registered first is called last.
-atexit.register(lambda: print("left:", not torch.distributed.is_initialized()))
+# What is registered first is called last. One write, or two processes may mix theirs.
+atexit.register(lambda: print(f"left: {not torch.distributed.is_initialized()}\n", end=""))
 prepare_device()
 torch.distributed.barrier()
 """

@@ -169,7 +169,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     assert "1 multi-hop (2)  2 temporal (2)  4 single-hop (2)" in printed
     best, *fixed = summary["against"]
     assert LOCOMO["systems"][best["baseline"]]["untrained"]
-    assert [family["baseline"] for family in fixed] == ["rag", "rag_neighbours", "rag_grpo"]
+    assert [family["baseline"] for family in fixed] == ["rag", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"]
     assert all(
         len(family["agents"]) == len(LOCOMO["systems"]) - 1 and family["questions"] == 6
         for family in summary["against"]
@@ -188,7 +188,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     unlimited = {label for label, total in budgets.items() if total is None}
     assert unlimited == {
         *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"),
-        *("oracle_unlimited", "memlora_unlimited"),
+        *("rag_neighbours_engram", "oracle_unlimited", "memlora_unlimited"),
     }
     assert set(budgets.values()) == {None, 4000, 24000}
 

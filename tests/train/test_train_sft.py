@@ -210,7 +210,7 @@ def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
     losses = [row["loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     assert Manifest.read(tmp_path / "run" / "manifest.yaml").agent == "answerer"
-    assert read_record(tmp_path / "run" / "adapter")["env"] == {"retrieve": 7, "neighbours": 1, "context_tokens": 2000}
+    assert read_record(tmp_path / "run" / "adapter")["env"] == {"retrieve": 7, "neighbours": 1, "context_tokens": 9000}
 
 
 @pytest.mark.parametrize(
