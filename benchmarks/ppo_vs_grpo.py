@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -33,6 +31,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from train import grpo, ppo
 from train.callbacks import METRICS, read_metrics
+from train.demo import launch
 from train.settings import load_settings
 from train.setup import ADAPTER, check_resumed
 
@@ -76,19 +75,8 @@ def run(options: argparse.Namespace, algorithm: str, seed: int) -> dict[str, Any
         check_resumed(load_settings(kind, _command_line(values), ""))
     else:
         started = folder.is_dir() and get_last_checkpoint(str(folder)) is not None
-        train(algorithm, _command_line(values | {"resume": started}))
+        launch(f"train.{algorithm}", _command_line(values | {"resume": started}))
     return {"algorithm": algorithm, "seed": seed, **read_run(folder)}
-
-
-def train(algorithm: str, arguments: Sequence[str]) -> None:
-    """Run a trainer in a process of its own.
-
-    Raises:
-        SystemExit: It failed; its own messages say why.
-    """
-    finished = subprocess.run([sys.executable, "-m", f"train.{algorithm}", *arguments], check=False)
-    if finished.returncode:
-        raise SystemExit(f"error: train.{algorithm} ended with status {finished.returncode}")
 
 
 def settings_of(options: argparse.Namespace, algorithm: str, seed: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -31,9 +32,9 @@ def main() -> None:
     print("Backbone: SmolLM2-135M-Instruct", flush=True)
     load_backbone("smollm2")  # converts the embedded weights once, before several processes want them
     print("Warm start: imitate a noisy oracle, to learn the format", flush=True)
-    launch("train.sft", CONFIGS / "demo_sft.yaml")
+    launch("train.sft", ["--config", str(CONFIGS / "demo_sft.yaml")])
     print("GRPO: learn from the exam's score what is worth remembering", flush=True)
-    launch("train.grpo", CONFIGS / "demo_grpo.yaml")
+    launch("train.grpo", ["--config", str(CONFIGS / "demo_grpo.yaml")])
     print("Evaluation on held-out episodes", flush=True)
     summary = evaluate.main(["--config", str(CONFIGS / "demo_evaluate.yaml")])
     summary["wall_s"] = time.monotonic() - started
@@ -42,7 +43,7 @@ def main() -> None:
     print(f"\n{summary['wall_s'] / 60:.1f} minutes; {OUTPUT / 'summary.json'}, {OUTPUT / 'curve.png'}")
 
 
-def launch(module: str, config: Path) -> None:
+def launch(module: str, arguments: Sequence[str]) -> None:
     """Run a trainer through `accelerate launch`: one CPU process, or one GPU if there is one.
 
     Raises:
@@ -50,7 +51,7 @@ def launch(module: str, config: Path) -> None:
     """
     machine = ACCELERATE / ("gpu1.yaml" if torch.cuda.is_available() else "cpu1.yaml")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(machine)]
-    finished = subprocess.run([*command, "-m", module, "--config", str(config)], check=False)
+    finished = subprocess.run([*command, "-m", module, *arguments], check=False)
     if finished.returncode:
         raise SystemExit(f"error: {module} ended with status {finished.returncode}")
 

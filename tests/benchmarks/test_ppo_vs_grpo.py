@@ -46,12 +46,13 @@ def test_both_are_trained_once_and_go_on_where_they_were(command, tmp_path, caps
     assert "generated tokens" in printed
 
     calls = []
-    monkeypatch.setattr(ppo_vs_grpo, "train", lambda name, argv: calls.append((name, argv)))
+    monkeypatch.setattr(ppo_vs_grpo, "launch", lambda module, argv: calls.append((module, argv)))
     ppo_vs_grpo.main(command)
     assert calls == []
     assert json.loads((out / "results.json").read_text())["table"] == record["table"]
     ppo_vs_grpo.main([*command, "--steps", "2"])
-    assert [(name, argv[argv.index("--resume") + 1]) for name, argv in calls] == [("ppo", "true"), ("grpo", "true")]
+    resumed = [(module, argv[argv.index("--resume") + 1]) for module, argv in calls]
+    assert resumed == [("train.ppo", "true"), ("train.grpo", "true")]
     with pytest.raises(SystemExit, match=r"but epochs is 1 and was 2 when the run in .*ppo_0 began"):
         ppo_vs_grpo.main([*command[:-1], '{"minibatches": 1, "epochs": 1}'])
     manifest = Manifest.read(out / "grpo_0")
