@@ -113,7 +113,7 @@ def role_of(folder):
     name = folder.removesuffix("/adapter").removesuffix("_engram")
     if name.startswith("memlora/"):
         return ROLES["answerer"] if name.endswith("answer") else None
-    if name.startswith(("memory_r1_answer", "answerer_grpo")):
+    if name.startswith(("memory_r1_answer", "answerer_grpo", "answerer_ppo")):
         return ROLES["answerer"]
     return ROLES.get(name, ROLES["manager"])
 
@@ -180,7 +180,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     assert distils == {"full_distil"}
     assert manifests["full_context"].config["reader_window"] == 4000
     sixty = {label for label, manifest in manifests.items() if manifest.config["per_speaker"]}
-    assert sixty == {"memory_r1_ppo", "memory_r1_grpo", "memory_r1_grpo_hybrid", "manager_only", "answer_only"}
+    assert sixty == {"memory_r1_ppo_60", "memory_r1_grpo_60"}
     assert all(manifests[label].config["retrieve"] == 60 for label in sixty)
     assert manifests["memory_r1_grpo_hybrid"].config["retrieval"] == "hybrid"
     assert manifests["rag_hybrid"].config["retrieval"] == "hybrid"
