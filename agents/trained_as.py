@@ -21,7 +21,7 @@ LIMITS = ("max_new_tokens",)  # may be set otherwise: they are no part of the fo
 # Fields of ``EnvConfig``: what a manager of the memory sees, and what is looked up in it for a question. The budget is
 # neither: how much may be kept is up to the one who keeps it.
 READING = ("shown", "show", "max_operations", "max_steps_per_chunk")
-EXAM = ("retrieve", "retrieval", "neighbours", "encoder", "context_tokens")
+EXAM = ("retrieve", "retrieval", "neighbours", "calendar_dates", "encoder", "context_tokens")
 
 Record = dict[str, Any]  # "role", the options of the agent by name, and "env", where it is known
 

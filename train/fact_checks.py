@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from agents.facts import Change, Note
-from memgym.exam.dates import MONTHS, WEEKDAYS, find_dates
+from memgym.dates import MONTHS, WEEKDAYS, find_dates
 from memgym.exam.metrics import porter_stem
 from memgym.memory.provenance import content_words
 

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import re
 
-from memgym.exam.dates import MONTHS, DateMention, find_dates
+from memgym.dates import find_dates, with_calendar_dates, within_sentence
 from memgym.memory.provenance import content_words
 from memgym.tasks.episode import Turn
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_FULL_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _MIN_WORDS = 3  # content words; a sentence with fewer is a greeting or an exclamation
 _PAST_FORMS = """began bought broke built came caught did found gave got had held hit kept left lost made met ran sang
 sat saw sent sold spent spoke taught told took was went were won wrote"""
 _IRREGULAR = frozenset(_PAST_FORMS.split())
 _VERB_WITHIN = 6  # words of a statement among which its verb is looked for
-
-
-def resolve_dates(text: str, timestamp: str) -> str:
-    """``text`` with the calendar date after every relative one: "yesterday (7 May 2023)".
-
-    Args:
-        text: English.
-        timestamp: When it was said (ISO 8601); without one nothing is resolved.
-    """
-    for mention in reversed(find_dates(text, timestamp)):
-        if mention.day is not None and not _FULL_YEAR.search(text[mention.start : mention.end]):
-            text = f"{text[: mention.end]} ({_written(mention)}){text[mention.end :]}"
-    return text
 
 
 def date_note(note: str, turn: Turn) -> str:
@@ -38,8 +24,8 @@ def date_note(note: str, turn: Turn) -> str:
     """
     mentions = [mention for mention in find_dates(turn.text, turn.timestamp) if mention.day is not None]
     if find_dates(note, turn.timestamp) or len(mentions) != 1 or not _tells_event(note):
-        return resolve_dates(note, turn.timestamp)
-    return f"{note.rstrip('.')} ({_written(mentions[0])})."
+        return with_calendar_dates(note, turn.timestamp)
+    return f"{note.rstrip('.')} ({within_sentence(mentions[0])})."
 
 
 def statement(turn: Turn) -> str:
@@ -48,14 +34,8 @@ def statement(turn: Turn) -> str:
     telling = [
         sentence for sentence in sentences if not sentence.endswith("?") and len(content_words(sentence)) >= _MIN_WORDS
     ]
-    said = resolve_dates(" ".join(telling or sentences), turn.timestamp)
+    said = with_calendar_dates(" ".join(telling or sentences), turn.timestamp)
     return f"{turn.speaker} said: {said}" if turn.speaker else said
-
-
-def _written(mention: DateMention) -> str:
-    """The answer as it stands within a sentence: "the week before 9 June 2023"."""
-    answer = mention.answer
-    return answer if answer.startswith(MONTHS) else answer[:1].lower() + answer[1:]
 
 
 def _tells_event(note: str) -> bool:

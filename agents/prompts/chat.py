@@ -6,7 +6,7 @@ from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
-from memgym.exam.dates import format_day, parse_timestamp
+from memgym.dates import format_day, parse_timestamp
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, system: str, user: str) -> list[int]:

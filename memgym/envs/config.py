@@ -52,6 +52,8 @@ class EnvConfig:
     "hybrid" with an encoder and "bm25" without."""
     neighbours: int = 0
     """Entries on either side in which BM25 counts a word of an entry as well, for memories that hold single turns."""
+    calendar_dates: bool = False
+    """Store the calendar date behind every relative one: "yesterday (7 May 2023)"."""
     encoder: str | Encoder | None = None
     """Text encoder of dense retrieval: MODULE:CLASS, such as "agents.encoder:TextEncoder"; MODULE:CLASS@NAME, such as
     "agents.encoder:TextEncoder@thenlper/gte-small", with the name of a model (there "minilm", a hub id or a folder); or
@@ -135,6 +137,7 @@ class EnvConfig:
             encoder=load_encoder(self.encoder),
             retrieval=self.retrieval,
             neighbours=self.neighbours,
+            calendar_dates=self.calendar_dates,
         )
 
     def make_exam(self) -> Exam:

@@ -29,9 +29,10 @@ class MemoryR1AnswerConfig(AnswerConfig):
     memories: int = RETRIEVED
     """Retrieved per question, of all speakers together."""
     retrieval: Retrieval | None = None
-    """As in ``memgym.envs.config.EnvConfig``, like the next two."""
+    """As in ``memgym.envs.config.EnvConfig``, like the next three."""
     encoder: str | Encoder | None = None
     neighbours: int = 0
+    calendar_dates: bool = False
 
     def __post_init__(self) -> None:
         # What no bank can be made with is refused here, not at the first reset.
@@ -44,6 +45,7 @@ class MemoryR1AnswerConfig(AnswerConfig):
             encoder=load_encoder(self.encoder),
             retrieval=self.retrieval,
             neighbours=self.neighbours,
+            calendar_dates=self.calendar_dates,
         )
 
     def in_effect(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class MemoryR1AnswerConfig(AnswerConfig):
             "retrieval": choose_retrieval(encoder, self.retrieval),
             "encoder": encoder,
             "neighbours": self.neighbours,
+            "calendar_dates": self.calendar_dates,
         }
 
 
@@ -86,6 +89,7 @@ class MemoryR1AnswerEnv(AnswerEnv):
       folder of exported banks, or an object such as `memgym.preparers.PolicyBanks`, which lets an agent write it.
     * `memories`: how many are retrieved, of all speakers together.
     * `retrieval`, `encoder` and `neighbours`: how, as for `MemoryEnv`; by BM25 unless there is an encoder.
+    * `calendar_dates`: whether the memory has them, as for `MemoryEnv`.
     * `reward` and every other field of `AnswerConfig`.
 
     ## Version History

@@ -7,6 +7,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from memgym.dates import with_calendar_dates
 from memgym.memory.budget import Budget, TokenCounter, count_lexical_tokens
 from memgym.memory.database import IN_MEMORY, open_database
 from memgym.memory.encoder import Encoder, Retrieval, choose_retrieval
@@ -52,10 +53,13 @@ class MemoryBank:
         retrieval: "bm25" (words), "dense" (cosines) or "hybrid" (both); None: "hybrid" with an encoder, else "bm25".
         neighbours: Entries on either side, of the same store and time, in which a word of an entry counts as well
             (``memgym.memory.ranking``).
+        calendar_dates: Write the calendar date behind every relative one, "yesterday (7 May 2023)", by the time that the
+            text is dated with. It counts like any other word, and is found like any other.
 
     Attributes:
         budget: The token limits.
         count_tokens: The token counter.
+        calendar_dates: Whether calendar dates are written.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -70,6 +74,7 @@ class MemoryBank:
         encoder: Encoder | None = None,
         retrieval: Retrieval | None = None,
         neighbours: int = 0,
+        calendar_dates: bool = False,
     ) -> None:
         if not isinstance(budget, Budget):
             raise TypeError(f"budget: expected a Budget, got {type(budget).__name__}")
@@ -77,8 +82,11 @@ class MemoryBank:
             raise TypeError(f"count_tokens: expected a function of a text, got {type(count_tokens).__name__}")
         if not isinstance(neighbours, int) or isinstance(neighbours, bool) or neighbours < 0:
             raise ValueError(f"neighbours={neighbours!r}: expected a whole number of at least 0")
+        if not isinstance(calendar_dates, bool):
+            raise ValueError(f"calendar_dates={calendar_dates!r}: expected True or False")
         self.budget = budget
         self.count_tokens = count_tokens
+        self.calendar_dates = calendar_dates
         chosen = choose_retrieval(encoder, retrieval)
         self._storage = Storage(open_database(path), encoder, chosen, neighbours)
         self._load()
@@ -234,6 +242,10 @@ class MemoryBank:
             raise ValueError(f"store {quote(store)}: expected one of {', '.join(STORES)}, or None for all")
         return self._tokens[store]
 
+    def wording(self, text: str, timestamp: str) -> str:
+        """``text`` as it is stored when it is written with this timestamp."""
+        return with_calendar_dates(text, timestamp) if self.calendar_dates else text
+
     def budget_left(self) -> dict[str, int | None]:
         """Tokens that still fit, by "core", "episodic", "semantic" and "total"; None where there is no limit."""
         return self.budget.left(self._tokens)
@@ -251,7 +263,7 @@ class MemoryBank:
     def fork(self) -> MemoryBank:
         """An independent in-memory copy, journal included."""
         bank = object.__new__(MemoryBank)
-        bank.budget, bank.count_tokens = self.budget, self.count_tokens
+        bank.budget, bank.count_tokens, bank.calendar_dates = self.budget, self.count_tokens, self.calendar_dates
         bank._storage = self._storage.copy()
         bank._tokens = dict(self._tokens)
         bank._next_id, bank._step, bank._last_step = self._next_id, self._step, self._last_step
@@ -332,6 +344,7 @@ class MemoryBank:
             raise RefusedError("wrong_store", "core takes no insert: rewrite its whole text with update")
         text = clean_text(operation.text)
         written = clean_timestamp(operation.timestamp or timestamp)
+        text = self.wording(text, written)
         self._refuse_duplicate(store, text, CORE_ID)
         tokens = self.count_tokens(text)
         self._refuse_overflow(store, tokens)
@@ -343,6 +356,7 @@ class MemoryBank:
         old = before or Entry(CORE_ID, "core", "", "", (), self._step, self._step)  # core before its first update
         text = clean_text(operation.text)
         written = clean_timestamp(operation.timestamp or timestamp) or old.timestamp
+        text = self.wording(text, written)
         self._refuse_duplicate(old.store, text, old.id)
         tokens = self.count_tokens(text) - self.count_tokens(old.text)
         self._refuse_overflow(old.store, tokens)

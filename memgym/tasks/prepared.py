@@ -91,7 +91,7 @@ def _newest_that_fit(bank: MemoryBank, memories: Sequence[PreparedMemory]) -> li
     used: dict[str, int] = {store: bank.tokens(store) for store in STORES}
     kept = []
     for memory in reversed(memories):
-        tokens = bank.count_tokens(memory.text)
+        tokens = bank.count_tokens(bank.wording(memory.text, memory.timestamp))
         left = bank.budget.left(used)
         if any(room is not None and tokens > room for room in (left[memory.store], left["total"])):
             break

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from memgym.exam.dates import find_dates
+from memgym.dates import find_dates
 from memgym.tasks.procedural.dates import WEEKDAYS, When, duration_answers, future, past
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Literal, cast
 
-from memgym.exam.dates import find_dates
+from memgym.dates import find_dates
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.sentences import Token, normalise, tokenise
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from memgym.exam.dates import find_dates, parse_timestamp
+from memgym.dates import find_dates, parse_timestamp
 from memgym.exam.extraction import lexicon
 
 _TOKEN = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from memgym.exam.dates import MONTHS, WEEKDAYS, DateMention, find_dates, format_day, parse_timestamp
+from memgym.dates import MONTHS, WEEKDAYS, DateMention, find_dates, format_day, parse_timestamp
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.questions import QuestionReading
 from memgym.exam.extraction.sentences import Phrase, Sentence, Token

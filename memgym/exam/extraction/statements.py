@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from memgym.exam.dates import find_dates, parse_timestamp
+from memgym.dates import find_dates, parse_timestamp
 from memgym.exam.extraction import lexicon
 from memgym.exam.extraction.people import about
 from memgym.exam.extraction.questions import QuestionReading, Term

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memgym.exam.dates import find_dates, format_day, parse_timestamp
+from memgym.dates import find_dates, format_day, parse_timestamp
 
 MONDAY = "2017-07-17T10:00"
 

@@ -37,6 +37,9 @@ class DateMention:
     yearless: str = ""  # "3 June" where the text names a day without its year, else ""
 
 
+_IN_BRACKETS = re.compile(r" \([^()]*\b(?:19|20)\d\d\)")
+_FULL_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
 _Resolved = tuple[str, str, date]  # answer, loose, day
 _Handler = Callable[[re.Match[str], date], _Resolved]
 
@@ -90,6 +93,29 @@ def find_dates(text: str, anchor: str = "") -> tuple[DateMention, ...]:
                 mention = _mention(match, handler, written)
                 taken += [mention] if mention else []
     return tuple(sorted(taken, key=lambda mention: mention.start))
+
+
+def with_calendar_dates(text: str, timestamp: str) -> str:
+    """``text`` with the calendar date behind every relative one: "yesterday (7 May 2023)".
+
+    What has its year, or a date in brackets behind it, stays as it is; so doing it twice changes nothing.
+
+    Args:
+        text: English.
+        timestamp: When it was said (ISO 8601); without one nothing is resolved.
+    """
+    for mention in reversed(find_dates(text, timestamp)):
+        said = text[mention.start : mention.end]
+        if mention.day is None or _FULL_YEAR.search(said) or _IN_BRACKETS.match(text, mention.end):
+            continue
+        text = f"{text[: mention.end]} ({within_sentence(mention)}){text[mention.end :]}"
+    return text
+
+
+def within_sentence(mention: DateMention) -> str:
+    """The answer as it stands within a sentence: "the week before 9 June 2023"."""
+    answer = mention.answer
+    return answer if answer.startswith(MONTHS) else answer[:1].lower() + answer[1:]
 
 
 def _mention(match: re.Match[str], handler: _Handler, written: date | None) -> DateMention | None:
