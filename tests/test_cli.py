@@ -146,6 +146,7 @@ def test_a_manifest_says_the_whole_protocol(recorded):
         "retrieval": "bm25",
         "encoder": None,
         "neighbours": 0,
+        "calendar_dates": False,
         "context_tokens": 2000,
         "exam_context": "memory",
         "shown": 1_048_576,  # the policy's own

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memgym.dates import find_dates, format_day, parse_timestamp
+from memgym.dates import find_dates, format_day, parse_timestamp, with_calendar_dates
 
 MONDAY = "2017-07-17T10:00"
 
@@ -158,3 +158,36 @@ def test_a_formatted_day_is_found_again(day):
     (mention,) = find_dates(f"It happened on {format_day(day)}.")
     assert mention.day == day
     assert mention.answer == format_day(day)
+
+
+SPRING = "2023-05-08T13:56"
+DATED = [
+    ("I went yesterday and ran.", "I went yesterday (7 May 2023) and ran."),
+    ("Next month I sail.", "Next month (June 2023) I sail."),
+    ("We camped last week.", "We camped last week (the week before 8 May 2023)."),
+    ("It was on 3 March 2011.", "It was on 3 March 2011."),
+    ("Yesterday, and last year.", "Yesterday (7 May 2023), and last year (2022)."),
+    ("Nothing of that kind.", "Nothing of that kind."),
+]
+
+
+@pytest.mark.parametrize(("text", "dated"), DATED)
+def test_relative_dates_are_followed_by_the_calendar_date(text, dated):
+    assert with_calendar_dates(text, SPRING) == dated
+    assert with_calendar_dates(text, "") == text
+
+
+@pytest.mark.parametrize("dated", [dated for _, dated in DATED])
+def test_a_date_that_has_its_calendar_date_gets_no_other_one_later(dated):
+    assert with_calendar_dates(dated, "2019-01-31") == dated
+
+
+def test_brackets_without_a_date_are_no_calendar_date():
+    text = "I ran yesterday (with Bo)."
+    assert with_calendar_dates(text, SPRING) == "I ran yesterday (7 May 2023) (with Bo)."
+
+
+@given(st.text(max_size=80), st.dates(min_value=date(1950, 1, 1), max_value=date(2049, 12, 31)))
+def test_dating_a_text_twice_is_dating_it_once(text, day):
+    once = with_calendar_dates(text, day.isoformat())
+    assert with_calendar_dates(once, day.isoformat()) == once

@@ -53,8 +53,8 @@ class MemoryBank:
         retrieval: "bm25" (words), "dense" (cosines) or "hybrid" (both); None: "hybrid" with an encoder, else "bm25".
         neighbours: Entries on either side, of the same store and time, in which a word of an entry counts as well
             (``memgym.memory.ranking``).
-        calendar_dates: Write the calendar date behind every relative one, "yesterday (7 May 2023)", by the time that the
-            text is dated with. It counts like any other word, and is found like any other.
+        calendar_dates: Write the calendar date behind every relative one, "yesterday (7 May 2023)", by the timestamp of
+            what is written. It counts against the budget and is found like any other words.
 
     Attributes:
         budget: The token limits.

@@ -9,7 +9,7 @@ import pytest
 from memgym.envs.memory_r1_answer import MemoryR1AnswerEnv
 from memgym.memory.operations import Operation
 from memgym.tasks.task import EpisodeList
-from tests.scripted import fact, make_chat, make_env, make_question, make_vector, tea_story
+from tests.scripted import FakeReader, fact, make_chat, make_env, make_episode, make_question, make_vector, tea_story
 
 
 class Synonyms:
@@ -78,6 +78,17 @@ def numbers_shown(**settings):
 def test_an_answer_environment_searches_an_entry_s_neighbours_too():
     assert numbers_shown() == [4, 8, 7, 5]  # one is found; the newest follow
     assert numbers_shown(neighbours=1) == [4, 8, 3, 5]  # 3 and 5 stand beside it
+
+
+def test_the_memory_of_either_environment_has_calendar_dates_if_it_is_asked_to():
+    story = make_episode(["I ran yesterday."], questions=[make_question("Who ran?", "Ann", "t0")])
+    dated = "Ann: I ran yesterday (30 April 2024)."
+    env = make_env(story, calendar_dates=True, reader=(reader := FakeReader()))
+    env.reset()
+    env.step([Operation("insert", "episodic", quote=1)])
+    assert [entry.text for entry in reader.batches[0][0].context] == [dated]
+    answer = MemoryR1AnswerEnv(source=EpisodeList("chats", [story]), calendar_dates=True)
+    assert [memory["text"] for memory in answer.reset(seed=0)[0]["memories"]] == [dated]
 
 
 def test_an_answer_environment_says_how_it_retrieves():

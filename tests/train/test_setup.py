@@ -108,7 +108,7 @@ def test_the_environment_decides_what_is_trained(answer_env):
     assert (type(answerer), answerer.adapter, answerer.temperature) == (AnswerPolicy, "default", 1.0)
     assert backbone.trained_as["default"] == {
         **{"role": "answerer", "distil": False, "max_new_tokens": 7},
-        "env": {"retrieve": 60, "neighbours": 0, "context_tokens": 4000},
+        "env": {"retrieve": 60, "neighbours": 0, "calendar_dates": False, "context_tokens": 4000},
     }
     with pytest.raises(ValueError, match="the adapter was trained as answerer, not as manager"):
         trained_policy(backbone, PolicySettings(), build_env(EnvSettings(), 1), 0)
@@ -119,7 +119,7 @@ def test_the_environment_decides_what_is_trained(answer_env):
         **manager.record,
         "env": {
             **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
-            **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+            **{"retrieve": 20, "neighbours": 0, "calendar_dates": False, "context_tokens": 2000},
         },
     }
 

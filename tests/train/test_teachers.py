@@ -6,7 +6,7 @@ from memgym.tasks.episode import Chunk, Episode, GoldMemory, Turn
 from memgym.tasks.procedural import DialogueGenerator
 from memgym.tasks.task import EpisodeList, ProceduralTask
 from tests.scripted import make_episode, make_question, make_vector
-from train.statements import date_note, resolve_dates, statement
+from train.statements import date_note, statement
 from train.teachers import KnownFact, RuleTeacher, annotated_facts, compare, oracle_facts, revise
 
 DAY = "2023-05-08T13:56"
@@ -16,21 +16,6 @@ NOTES = (Note(5, "Ann skis."), Note(2, OLD))
 
 
 # --- Statements ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "dated"),
-    [
-        ("I went yesterday and ran.", "I went yesterday (7 May 2023) and ran."),
-        ("Next month I sail.", "Next month (June 2023) I sail."),
-        ("We camped last week.", "We camped last week (the week before 8 May 2023)."),
-        ("It was on 3 March 2021.", "It was on 3 March 2021."),
-        ("Nothing of that kind.", "Nothing of that kind."),
-    ],
-)
-def test_relative_dates_are_followed_by_the_calendar_date(text, dated):
-    assert resolve_dates(text, DAY) == dated
-    assert resolve_dates(text, "") == text
 
 
 @pytest.mark.parametrize(

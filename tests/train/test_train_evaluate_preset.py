@@ -113,7 +113,7 @@ def role_of(folder):
     name = folder.removesuffix("/adapter").removesuffix("_engram")
     if name.startswith("memlora/"):
         return ROLES["answerer"] if name.endswith("answer") else None
-    if name.startswith(("memory_r1_answer", "answerer_grpo", "answerer_ppo")):
+    if name.startswith(("memory_r1_answer", "answerer_grpo", "answerer_ppo", "answerer_dates")):
         return ROLES["answerer"]
     return ROLES.get(name, ROLES["manager"])
 
@@ -165,11 +165,11 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
         assert list(figures["measures"]) == ["score", "bleu1", "evidence_recall"]
         assert figures["measures"]["score"]["mean"] == pytest.approx(figures["question_score"])
     assert f"memgym/LoCoMo-v0, {len(LOCOMO['systems'])} systems, 2 episodes" in printed
-    assert "agent                   LoCoMo F1  by episode " in printed
+    assert "agent                      LoCoMo F1  by episode " in printed
     assert "1 multi-hop (2)  2 temporal (2)  4 single-hop (2)" in printed
     best, *fixed = summary["against"]
     assert LOCOMO["systems"][best["baseline"]]["untrained"]
-    assert [family["baseline"] for family in fixed] == ["rag", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"]
+    assert [family["baseline"] for family in fixed] == LOCOMO["against"][1:]
     assert all(
         len(family["agents"]) == len(LOCOMO["systems"]) - 1 and family["questions"] == 6
         for family in summary["against"]
@@ -179,6 +179,8 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     distils = {label for label, manifest in manifests.items() if manifest.extra.get("answerer", {}).get("distil")}
     assert distils == {"full_distil"}
     assert manifests["full_context"].config["reader_window"] == 4000
+    dated = {label for label, manifest in manifests.items() if manifest.config["calendar_dates"]}
+    assert dated == {"full_dates_grpo", "rag_neighbours_dates_grpo"}
     sixty = {label for label, manifest in manifests.items() if manifest.config["per_speaker"]}
     assert sixty == {"memory_r1_ppo_60", "memory_r1_grpo_60"}
     assert all(manifests[label].config["retrieve"] == 60 for label in sixty)
@@ -188,7 +190,8 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     unlimited = {label for label, total in budgets.items() if total is None}
     assert unlimited == {
         *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"),
-        *("rag_neighbours_engram", "oracle_unlimited", "memlora_unlimited"),
+        *("rag_neighbours_engram", "rag_dates_grpo", "rag_neighbours_dates_grpo"),
+        *("oracle_unlimited", "memlora_unlimited"),
     }
     assert set(budgets.values()) == {None, 4000, 24000}
 

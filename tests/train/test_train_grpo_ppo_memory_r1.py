@@ -52,7 +52,7 @@ def test_the_answer_environment_trains_an_answer_agent(answerers, algorithm):
     assert (manifest.env, manifest.agent, manifest.reward) == ("memgym/MemoryR1Answer-v0", "answerer", "em_else_f1")
     assert read_record(folder / "adapter") == {
         **{"role": "answerer", "distil": True, "max_new_tokens": 6},
-        "env": {"retrieve": 60, "neighbours": 0, "context_tokens": 4000},
+        "env": {"retrieve": 60, "neighbours": 0, "calendar_dates": False, "context_tokens": 4000},
     }
     (row,) = [row for row in read_metrics(folder / "metrics.jsonl") if "reward" in row]
     assert {"terms/em", "terms/f1", "terms/em_else_f1", "terms/selected"} <= set(row)

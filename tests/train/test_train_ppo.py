@@ -169,7 +169,7 @@ def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
             **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8},
             "env": {
                 **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
-                **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+                **{"retrieve": 20, "neighbours": 0, "calendar_dates": False, "context_tokens": 2000},
             },
         }
 

@@ -210,7 +210,9 @@ def test_an_answerer_learns_the_gold_answers_of_the_exam(tmp_path):
     losses = [row["loss"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     assert Manifest.read(tmp_path / "run" / "manifest.yaml").agent == "answerer"
-    assert read_record(tmp_path / "run" / "adapter")["env"] == {"retrieve": 7, "neighbours": 1, "context_tokens": 9000}
+    assert read_record(tmp_path / "run" / "adapter")["env"] == {
+        **{"retrieve": 7, "neighbours": 1, "calendar_dates": False, "context_tokens": 9000}
+    }
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,7 @@ def test_adapter_and_checkpoints_know_what_they_were_trained_as(finished):
             **{"role": "manager", "codec": "lines", "style": "terse", "search": False, "max_new_tokens": 8},
             "env": {
                 **{"shown": 5, "show": "recent", "max_operations": 32, "max_steps_per_chunk": 3},
-                **{"retrieve": 20, "neighbours": 0, "context_tokens": 2000},
+                **{"retrieve": 20, "neighbours": 0, "calendar_dates": False, "context_tokens": 2000},
             },
         }
 
