@@ -22,6 +22,7 @@ AGENTS = {
     "append_all": "agents.baselines.append_all:AppendAll",
     "rag": "agents.baselines.rag:Rag",  # no budget
     "rag_chunks": "agents.baselines.rag_chunks:RagChunks",  # the same, a chunk per entry
+    "rag_sentences": "agents.baselines.rag_sentences:RagSentences",  # the same, a sentence per entry
     "full_context": "agents.baselines.full_context:FullContext",  # no memory: the reader sees the stream
     # Ceiling
     "oracle": "agents.baselines.oracle:Oracle",  # is given the task, and so the gold evidence
@@ -29,7 +30,10 @@ AGENTS = {
     "manager": "agents.manager:MemoryManager",  # backbone=..., adapter=...
     "memlora": "agents.memlora:MemLoRA",  # backbone=..., extract=..., update=...
 }
-BASELINES = ("no_memory", "random", "recency", "append_all", "rag", "rag_chunks", "full_context", "oracle")
+BASELINES = (
+    *("no_memory", "random", "recency", "append_all", "rag", "rag_chunks", "rag_sentences", "full_context"),
+    "oracle",
+)
 
 
 def make_agent(name: str, *, task: Task, **kwargs: Any) -> Agent:

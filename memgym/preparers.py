@@ -1,6 +1,7 @@
 """Preparers that take the memory from elsewhere: a policy, the record of one, exported banks.
 
-By name, as a config writes them (``make_preparer``): "turns", "facts", "annotations", or the path of records or banks.
+By name, as a config writes them (``make_preparer``): "turns", "sentences", "facts", "annotations", or the path of
+records or banks.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from memgym.records import TRAJECTORIES, read_trajectories
 from memgym.rollout import Decision, Policy, Trajectory, rollout
 from memgym.tasks.episode import Episode
 from memgym.tasks.locomo_facts import read_annotated_facts
-from memgym.tasks.prepared import Facts, Memories, Preparer, bank_memories, verbatim_turns
+from memgym.tasks.prepared import Facts, Memories, Preparer, bank_memories, verbatim_sentences, verbatim_turns
 from memgym.tasks.task import EpisodeList, Task
 
-RULES = ("turns", "facts", "annotations")
+RULES = ("turns", "sentences", "facts", "annotations")
 
 
 def make_preparer(bank: str | Preparer, source: Task, path: str | Path | None = None) -> Preparer:
     """A preparer by name; an object passes through.
 
     Args:
-        bank: "turns" (every turn word for word), "facts" (the gold memories of the dialogues), "annotations" (the
-            facts in LoCoMo's file), the path of recorded trajectories (a run's folder or its ``trajectories.jsonl``),
-            the folder of exported banks, or a preparer.
+        bank: "turns" (every turn word for word), "sentences" (every sentence of them), "facts" (the gold memories of
+            the dialogues), "annotations" (the facts in LoCoMo's file), the path of recorded trajectories (a run's
+            folder or its ``trajectories.jsonl``), the folder of exported banks, or a preparer.
         source: The task that the dialogues are from.
         path: Of LoCoMo's file, as for ``LoCoMo``.
 
@@ -44,6 +45,8 @@ def make_preparer(bank: str | Preparer, source: Task, path: str | Path | None = 
         return bank
     if bank == "turns":
         return verbatim_turns
+    if bank == "sentences":
+        return verbatim_sentences
     if bank == "annotations":
         return Facts(read_annotated_facts(path))
     if bank == "facts":

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from memgym.dates import find_dates, with_calendar_dates, within_sentence
 from memgym.memory.provenance import content_words
+from memgym.sentences import split_sentences
 from memgym.tasks.episode import Turn
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _MIN_WORDS = 3  # content words; a sentence with fewer is a greeting or an exclamation
 _PAST_FORMS = """began bought broke built came caught did found gave got had held hit kept left lost made met ran sang
 sat saw sent sold spent spoke taught told took was went were won wrote"""
@@ -30,7 +28,7 @@ def date_note(note: str, turn: Turn) -> str:
 
 def statement(turn: Turn) -> str:
     """Who said what, without questions and exclamations as far as anything is left, and with calendar dates."""
-    sentences = _SENTENCE_END.split(turn.text)
+    sentences = split_sentences(turn.text)
     telling = [
         sentence for sentence in sentences if not sentence.endswith("?") and len(content_words(sentence)) >= _MIN_WORDS
     ]

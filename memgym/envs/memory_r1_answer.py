@@ -84,9 +84,10 @@ class MemoryR1AnswerEnv(AnswerEnv):
     ```
     * `source`: the memory environment whose dialogues are used, "memgym/LoCoMo-v0" by default, or a task.
     * `split`: which split of it; `source_kwargs`: its further arguments, such as `path` and `chunking`.
-    * `bank`: how the memory of a dialogue is made. "turns" (word for word), "facts" (its gold memories), "annotations"
-      (those of LoCoMo's file), the folder of a run or its `trajectories.jsonl` (what a recorded policy stored), a
-      folder of exported banks, or an object such as `memgym.preparers.PolicyBanks`, which lets an agent write it.
+    * `bank`: how the memory of a dialogue is made. "turns" (word for word), "sentences" (of them), "facts"
+      (its gold memories), "annotations" (those of LoCoMo's file), the folder of a run or its `trajectories.jsonl` (what
+      a recorded policy stored), a folder of exported banks, or an object such as `memgym.preparers.PolicyBanks`, which
+      lets an agent write it.
     * `memories`: how many are retrieved, of all speakers together.
     * `retrieval`, `encoder` and `neighbours`: how, as for `MemoryEnv`; by BM25 unless there is an encoder.
     * `calendar_dates`: whether the memory has them, as for `MemoryEnv`.

@@ -1,7 +1,7 @@
 """Memories prepared offline, for episodes that begin in the middle of a stream.
 
 Memory-R1 (arXiv 2508.19828, Alg. 1) has a large model write the memory of the turns before the one being trained on. A
-*preparer* stands in its place: it is given histories and says what the memory holds after each. The two here go by
+*preparer* stands in its place: it is given histories and says what the memory holds after each. The three here go by
 rule; ``memgym.preparers`` has those that run a policy, replay its record or read exported banks.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import STORES, Entry, Operation, OperationKind
+from memgym.sentences import sentence_lines
 from memgym.tasks.episode import Episode, GoldMemory, PreparedMemory
 
 Memories = tuple[PreparedMemory, ...]
@@ -23,6 +24,18 @@ def verbatim_turns(histories: Sequence[Episode]) -> list[Memories]:
     """Every turn word for word, as an episodic entry."""
     return [
         tuple(PreparedMemory(turn.line, (turn.id,), turn.timestamp) for turn in history.turns) for history in histories
+    ]
+
+
+def verbatim_sentences(histories: Sequence[Episode]) -> list[Memories]:
+    """Every sentence word for word, short ones together, as an episodic entry (``memgym.sentences``)."""
+    return [
+        tuple(
+            PreparedMemory(line, (turn.id,), turn.timestamp)
+            for turn in history.turns
+            for line in sentence_lines(turn.line)
+        )
+        for history in histories
     ]
 
 

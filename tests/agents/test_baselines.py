@@ -229,6 +229,14 @@ def test_rag_chunks_holds_every_chunk_as_one_entry_without_a_budget():
     assert held(vector) == [chunk.text for chunk in STORY.chunks]
 
 
+def test_rag_sentences_holds_every_sentence_as_one_entry_without_a_budget():
+    long, longer = ("I bought a red bicycle in the town of Bern.", "It is the fastest one that I have ever had.")
+    agent = make_agent("rag_sentences", task=None)
+    env = make_vector(make_episode([f"{long} {longer}", "Lovely. So it goes."]), **{"budget": 5, **agent.env_overrides})
+    rollout(env, agent, [0])
+    assert held(env) == [f"Ann: {long}", f"Ann: {longer}", "Ann: Lovely. So it goes."]
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_overrides_are_settings_an_environment_knows(name):
     agent = make_agent(name, task=make_vector(STORY).task)

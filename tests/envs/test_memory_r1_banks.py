@@ -14,7 +14,7 @@ from memgym.preparers import ExportedBanks, PolicyBanks, RecordedBanks, make_pre
 from memgym.records import TrajectoryWriter
 from memgym.rollout import Decision, rollout
 from memgym.tasks.evidence_turns import EvidenceTurns
-from memgym.tasks.prepared import bank_memories, verbatim_turns
+from memgym.tasks.prepared import bank_memories, verbatim_sentences, verbatim_turns
 from memgym.tasks.task import EpisodeList
 from tests.scripted import FakeReader, fact, make_vector, tea_story, write_custom
 
@@ -140,11 +140,12 @@ def test_records_and_banks_are_named_by_their_path(tmp_path):
     exported = make_preparer(str(tmp_path), SOURCE)
     assert isinstance(exported, ExportedBanks)
     assert make_preparer("turns", SOURCE) is verbatim_turns
+    assert make_preparer("sentences", SOURCE) is verbatim_sentences
     assert make_preparer(exported, SOURCE) is exported
 
 
 def test_a_name_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="bank='attic': expected turns, facts, annotations, the folder of a run"):
+    with pytest.raises(ValueError, match="bank='attic': expected turns, sentences, facts, annotations, the folder of"):
         make_preparer("attic", SOURCE)
     with pytest.raises(ValueError, match="bank='facts': the dialogues of 'stories' come without gold memories"):
         make_preparer("facts", SOURCE)

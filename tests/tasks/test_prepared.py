@@ -7,10 +7,18 @@ import pytest
 from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import Budget
 from memgym.tasks.episode import GoldMemory, PreparedMemory
-from memgym.tasks.prepared import Facts, bank_memories, current_facts, facts_within, fill_bank, verbatim_turns
+from memgym.tasks.prepared import (
+    Facts,
+    bank_memories,
+    current_facts,
+    facts_within,
+    fill_bank,
+    verbatim_sentences,
+    verbatim_turns,
+)
 from memgym.tasks.schema import from_record, to_record
 from memgym.tasks.speakers import Speakers
-from tests.scripted import make_chat, tea_story
+from tests.scripted import make_chat, make_episode, tea_story
 
 FACTS = (
     GoldMemory("Ann rents in Bern.", ("t0",), "2024-05-01"),
@@ -33,6 +41,15 @@ def test_turns_become_dated_episodic_entries_of_their_own():
     assert memories == (
         PreparedMemory("Ann: I bought a red bicycle in Bern.", ("t0",), "2024-05-01T09:00", "episodic"),
         PreparedMemory("Ann: Lovely weather again.", ("t1",), "2024-05-01T09:00", "episodic"),
+    )
+
+
+def test_sentences_become_entries_of_their_own_with_the_id_and_time_of_their_turn():
+    said = "I bought a red bicycle in the town of Bern. It is the fastest one that I have ever had."
+    (memories,) = verbatim_sentences([make_episode([said])])
+    assert memories == (
+        PreparedMemory("Ann: I bought a red bicycle in the town of Bern.", ("t0",), "2024-05-01T09:00", "episodic"),
+        PreparedMemory("Ann: It is the fastest one that I have ever had.", ("t0",), "2024-05-01T09:00", "episodic"),
     )
 
 
