@@ -106,6 +106,8 @@ class MemoryAssistant:
         if isinstance(self._policy, Recency) and settings.get("budget") is None:
             view["shown"] = 0  # it looks at what it holds only to make room
         view |= settings
+        if policy is None and isinstance(self._policy, Recency):
+            self._policy.calendar_dates = view.get("calendar_dates", False)
         if "reader" not in view:
             view["reader"] = _make_reader(loaded, folders, backbone, view.get("context_tokens"))
         self._env = LiveEnv(path, **view)

@@ -37,8 +37,16 @@ class DateMention:
     yearless: str = ""  # "3 June" where the text names a day without its year, else ""
 
 
-_IN_BRACKETS = re.compile(r" \([^()]*\b(?:19|20)\d\d\)")
-_FULL_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_IN_BRACKETS = re.compile(r"\s*\([^()]*\b\d{4}\)")
+_FULL_YEAR = re.compile(r"\b\d{4}\b")
+# Times that lean on a story or on nothing, not on when it is told: "the next day", "a year later", "in a day".
+_NOT_ANCHORED = re.compile(
+    r"\b(?:the|this|last|next|past|previous|following) day\b|\b(?:later|earlier)$|^in an? ", re.I
+)
+_REPEATED = re.compile(r"\b(?:every|each|any) (?:other )?$", re.I)
+_WEEKDAY_NAMES = tuple(name.lower() for name in WEEKDAYS)
+_THEN_DATE = re.compile(r",? (?:the )?\d")
 
 _Resolved = tuple[str, str, date]  # answer, loose, day
 _Handler = Callable[[re.Match[str], date], _Resolved]
@@ -98,18 +106,29 @@ def find_dates(text: str, anchor: str = "") -> tuple[DateMention, ...]:
 def with_calendar_dates(text: str, timestamp: str) -> str:
     """``text`` with the calendar date behind every relative one: "yesterday (7 May 2023)".
 
-    What has its year, or a date in brackets behind it, stays as it is; so doing it twice changes nothing.
+    What has its year, or brackets that end in a year behind it, stays as it is; so doing it twice changes nothing.
 
     Args:
         text: English.
         timestamp: When it was said (ISO 8601); without one nothing is resolved.
     """
     for mention in reversed(find_dates(text, timestamp)):
-        said = text[mention.start : mention.end]
-        if mention.day is None or _FULL_YEAR.search(said) or _IN_BRACKETS.match(text, mention.end):
-            continue
-        text = f"{text[: mention.end]} ({within_sentence(mention)}){text[mention.end :]}"
+        end = mention.end - text[mention.start : mention.end].endswith(".")
+        if possessive := _POSSESSIVE.match(text, end):
+            end = possessive.end()
+        if not _IN_BRACKETS.match(text, end) and _wants_date(text, mention):
+            text = f"{text[:end]} ({within_sentence(mention)}){text[end:]}"
     return text
+
+
+def _wants_date(text: str, mention: DateMention) -> bool:
+    said = text[mention.start : mention.end]
+    if mention.day is None or _FULL_YEAR.search(said) or _NOT_ANCHORED.search(said):
+        return False
+    # "every Friday" is no day, and of "Friday, 12 May" the day says more than the weekday.
+    return not _REPEATED.search(text, 0, mention.start) and not (
+        said.lower().endswith(_WEEKDAY_NAMES) and _THEN_DATE.match(text, mention.end)
+    )
 
 
 def within_sentence(mention: DateMention) -> str:

@@ -17,7 +17,7 @@ from memgym.envs.vector import MemoryVectorEnv
 from memgym.memory.bank import MemoryBank
 from memgym.memory.budget import UNLIMITED
 from memgym.memory.operations import Operation
-from memgym.records import TRAJECTORIES, read_trajectories
+from memgym.records import MANIFEST, TRAJECTORIES, Manifest, read_trajectories
 from memgym.rollout import Decision, Policy, Trajectory, rollout
 from memgym.tasks.episode import Episode
 from memgym.tasks.locomo_facts import read_annotated_facts
@@ -55,13 +55,19 @@ def make_preparer(bank: str | Preparer, source: Task, path: str | Path | None = 
         return Facts()
     place = Path(bank)
     if place.is_file() or (place / TRAJECTORIES).is_file():
-        return RecordedBanks(read_trajectories(place))
+        return RecordedBanks(read_trajectories(place), calendar_dates=_had_calendar_dates(place))
     if place.is_dir():
         return ExportedBanks(place)
     raise ValueError(
         f"bank={bank!r}: expected {', '.join(RULES)}, the folder of a run, a trajectories.jsonl, a folder of exported "
         "banks, or a preparer"
     )
+
+
+def _had_calendar_dates(place: Path) -> bool:
+    """Whether the memory of a recorded run was written with calendar dates, by the manifest beside it."""
+    folder = place if place.is_dir() else place.parent
+    return (folder / MANIFEST).is_file() and bool(Manifest.read(folder).config.get("calendar_dates"))
 
 
 class PolicyBanks:
@@ -109,19 +115,21 @@ class PolicyBanks:
 class RecordedBanks:
     """The memory that a recorded trajectory left behind, one per dialogue.
 
-    The operations that succeeded are carried out again, so the settings of the recorded environment need not be known;
-    the dialogues must be cut into the same chunks.
+    The operations that succeeded are carried out again, so of the settings of the recorded environment only one need be
+    known; the dialogues must be cut into the same chunks.
     """
 
-    def __init__(self, trajectories: Iterable[Trajectory]) -> None:
+    def __init__(self, trajectories: Iterable[Trajectory], *, calendar_dates: bool = False) -> None:
         """Create the preparer.
 
         Args:
             trajectories: Of whole dialogues, which they name by episode id.
+            calendar_dates: The recorded environment's.
 
         Raises:
             ValueError: Two of the same dialogue.
         """
+        self.calendar_dates = calendar_dates
         self.trajectories: dict[str, Trajectory] = {}
         for trajectory in trajectories:
             if trajectory.episode_id in self.trajectories:
@@ -134,7 +142,12 @@ class RecordedBanks:
         Raises:
             ValueError: No trajectory is of that dialogue, or it is over other chunks.
         """
-        return [PolicyBanks(self._policy(history), budget=UNLIMITED)([history])[0] for history in histories]
+        return [self._redone(history) for history in histories]
+
+    def _redone(self, history: Episode) -> Memories:
+        policy = self._policy(history)
+        (memories,) = PolicyBanks(policy, budget=UNLIMITED, calendar_dates=self.calendar_dates)([history])
+        return memories
 
     def _policy(self, history: Episode) -> _Redo:
         if history.id not in self.trajectories:

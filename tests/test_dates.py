@@ -187,7 +187,42 @@ def test_brackets_without_a_date_are_no_calendar_date():
     assert with_calendar_dates(text, SPRING) == "I ran yesterday (7 May 2023) (with Bo)."
 
 
-@given(st.text(max_size=80), st.dates(min_value=date(1950, 1, 1), max_value=date(2049, 12, 31)))
-def test_dating_a_text_twice_is_dating_it_once(text, day):
-    once = with_calendar_dates(text, day.isoformat())
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The next day we left.",
+        "On this day I am happy.",
+        "It was built in a day.",
+        "We met in 2020 and a year later we moved.",
+        "Every Friday I swim.",
+        "I ran yesterday(7 May 2023).",
+        "It fell 150 years ago (1873).",
+    ],
+)
+def test_a_time_that_is_none_of_the_calendar_or_has_its_date_gets_none(text):
+    assert with_calendar_dates(text, SPRING) == text
+
+
+def test_the_date_of_a_possessive_stands_behind_it():
+    assert with_calendar_dates("Today's run was fun.", SPRING) == "Today's (8 May 2023) run was fun."
+    assert with_calendar_dates("Last week’s run", SPRING) == "Last week’s (the week before 8 May 2023) run"
+
+
+def test_a_weekday_with_its_day_gets_the_date_of_the_day_alone():
+    assert with_calendar_dates("See you Friday, 12 May.", SPRING) == "See you Friday, 12 May (12 May 2023)."
+
+
+PHRASES = [text for text, _ in DATED] + [
+    "today's walk",
+    "150 years ago",
+    "in 80 years",
+    "(next week)",
+    "on Friday, maybe",
+]
+
+
+@given(st.lists(st.sampled_from(PHRASES), min_size=1, max_size=4), st.dates(date(1950, 1, 1), date(2049, 12, 31)))
+def test_dating_a_text_again_on_another_day_changes_nothing(phrases, day):
+    once = with_calendar_dates(" ".join(phrases), day.isoformat())
     assert with_calendar_dates(once, day.isoformat()) == once
+    assert with_calendar_dates(once, "2023-01-31") == once

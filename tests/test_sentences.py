@@ -24,22 +24,25 @@ LONGER = "It is the fastest one that I have ever had, so far."
     ],
 )
 def test_a_line_becomes_its_sentences_each_with_the_speaker_and_short_ones_together(line, lines):
-    assert sentence_lines(line) == lines
+    assert sentence_lines(*split_speaker(line)) == lines
 
 
-def test_every_sentence_stands_alone_where_one_token_is_enough():
-    assert sentence_lines("Ann: Hi! How are you? Fine.", least=1) == ["Ann: Hi!", "Ann: How are you?", "Ann: Fine."]
-
-
-def test_a_speaker_is_one_word_before_a_colon():
+def test_a_speaker_is_a_word_or_two_names_before_a_colon():
     assert split_speaker("Ann: It is: late.") == ("Ann", "It is: late.")
+    assert split_speaker("Mary Jane: It is late.") == ("Mary Jane", "It is late.")
     assert split_speaker("What I mean: it is late.") == ("", "What I mean: it is late.")
+
+
+def test_a_sentence_may_end_within_quotation_marks_or_with_dots():
+    assert split_sentences('She said "go!" We went… And? (Yes.) Fine.') == [
+        *('She said "go!"', "We went…", "And?", "(Yes.)", "Fine.")
+    ]
 
 
 @given(st.lists(st.sampled_from(["Hi!", "So it goes.", LONG, LONGER, "Why? ", "no mark "]), min_size=1, max_size=8))
 def test_nothing_is_lost_and_nothing_is_short_unless_it_is_alone(parts):
     text = " ".join(" ".join(parts).split())
-    pieces = [split_speaker(line)[1] for line in sentence_lines(f"Ann: {text}")]
+    pieces = [split_speaker(line)[1] for line in sentence_lines("Ann", text)]
     assert " ".join(pieces) == text
     assert len(pieces) == 1 or min(map(count_lexical_tokens, pieces)) >= LEAST
     assert " ".join(split_sentences(text)) == text

@@ -6,7 +6,7 @@ from agents.baselines.rag import Rag
 from agents.baselines.verbatim import insert_verbatim, turn_lines
 from memgym.envs.spaces import Observation
 from memgym.rollout import Decision
-from memgym.sentences import sentence_lines
+from memgym.sentences import sentence_lines, split_speaker
 
 
 class RagSentences(Rag):
@@ -16,5 +16,5 @@ class RagSentences(Rag):
 
     def decide(self, observation: Observation, episode: int) -> Decision:
         """Insert the sentences of the chunk, short ones together (``memgym.sentences``)."""
-        lines = [sentence for line in turn_lines(observation) for sentence in sentence_lines(line)]
+        lines = [sentence for line in turn_lines(observation) for sentence in sentence_lines(*split_speaker(line))]
         return Decision(tuple(map(insert_verbatim, lines)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.base import Agent
 from agents.baselines.verbatim import SEES_EVERYTHING, insert_verbatim, room, turn_lines
+from memgym.dates import with_calendar_dates
 from memgym.envs.spaces import Observation
 from memgym.memory.budget import count_lexical_tokens
 from memgym.memory.operations import STORES, Operation
@@ -16,6 +17,15 @@ class Recency(Agent):
     name = "recency"
     env_overrides = SEES_EVERYTHING
 
+    def __init__(self, *, calendar_dates: bool = False) -> None:
+        """Create the policy.
+
+        Args:
+            calendar_dates: Whether its environment stores calendar dates, which take room too; an observation does not
+                say so.
+        """
+        self.calendar_dates = calendar_dates
+
     def decide(self, observation: Observation, episode: int) -> Decision:
         """Delete what no longer fits, insert the chunk's turns."""
         left = room(observation)
@@ -24,7 +34,8 @@ class Recency(Agent):
             return Decision(tuple(insert_verbatim(line) for line in lines))
         held = [(entry, count_lexical_tokens(entry["text"])) for entry in observation["entries"]]
         capacity = left + sum(tokens for _, tokens in held)
-        kept_lines, spare = _newest_that_fit([(line, count_lexical_tokens(line)) for line in lines], capacity)
+        sizes = [count_lexical_tokens(self._stored(line, observation["timestamp"])) for line in lines]
+        kept_lines, spare = _newest_that_fit(list(zip(lines, sizes, strict=True)), capacity)
         kept_entries, _ = _newest_that_fit(held, spare) if len(kept_lines) == len(lines) else ([], 0)
         kept_ids = {entry["id"] for entry in kept_entries}
         dropped = [
@@ -33,6 +44,9 @@ class Recency(Agent):
             if entry["id"] not in kept_ids
         ]
         return Decision((*dropped, *(insert_verbatim(line) for line in kept_lines)))
+
+    def _stored(self, line: str, timestamp: str) -> str:
+        return with_calendar_dates(line, timestamp) if self.calendar_dates else line
 
 
 def _newest_that_fit(items: list, room: int) -> tuple[list, int]:

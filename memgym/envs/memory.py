@@ -247,12 +247,12 @@ class MemoryEnv(EpisodicEnv[Action]):
     def _apply_quote(self, operation: Operation, chunk: Chunk) -> OperationResult:
         """Store a line of the chunk word for word: its source is known, not guessed."""
         # A turn has more than one line where its text does; an agent counts those it sees.
-        lines = [(line, turn.id) for turn in chunk.turns for line in turn.line.split("\n")]
+        lines = [(line, turn) for turn in chunk.turns for line in turn.line.split("\n")]
         if not 1 <= operation.quote <= len(lines):
             reason = f"the chunk has no line {operation.quote}, only 1 to {len(lines)}"
             return OperationResult(operation, "failed", reason, "unknown_line")
-        line, turn_id = lines[operation.quote - 1]
-        return self._running_bank().apply(replace(operation, text=line), sources=(turn_id,), timestamp=chunk.timestamp)
+        line, turn = lines[operation.quote - 1]
+        return self._running_bank().apply(replace(operation, text=line), sources=(turn.id,), timestamp=turn.timestamp)
 
     def _shown_entries(self) -> list[Entry]:
         bank, shown = self._running_bank(), self.config.shown

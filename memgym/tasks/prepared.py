@@ -33,7 +33,7 @@ def verbatim_sentences(histories: Sequence[Episode]) -> list[Memories]:
         tuple(
             PreparedMemory(line, (turn.id,), turn.timestamp)
             for turn in history.turns
-            for line in sentence_lines(turn.line)
+            for line in sentence_lines(turn.speaker, turn.text)
         )
         for history in histories
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from agents import AGENTS, BASELINES, make_agent
 from agents.base import Agent
+from agents.baselines.recency import Recency
 from memgym.envs.config import EnvConfig
 from memgym.envs.vector import MemoryVectorEnv
 from memgym.memory.budget import UNLIMITED, Budget, count_lexical_tokens
@@ -85,6 +86,15 @@ def test_recency_holds_the_newest_suffix_at_every_chunk(limit):
         sizes = [count_lexical_tokens(f"Ann: {text}") for chunk in LINES[: number + 1] for text in chunk]
         kept = next((n for n in range(len(sizes)) if sum(sizes[n:]) <= limit), len(sizes))
         assert step.tokens["total"] == sum(sizes[kept:])
+
+
+def test_recency_makes_room_for_calendar_dates_where_they_are_stored():
+    story = make_episode(*[[f"I ran yesterday, {day}."] for day in range(20)])
+    agent = Recency(calendar_dates=True)
+    env = make_vector(story, reader=FakeReader(), budget=40, calendar_dates=True, **agent.env_overrides)
+    (trajectory,) = rollout(env, agent, [0])
+    assert not failures(trajectory)
+    assert [text.split()[-1] for text in held(env)] == ["17.", "18.", "19."]
 
 
 def test_recency_keeps_nothing_older_than_a_line_that_does_not_fit():

@@ -8,6 +8,7 @@ import pytest
 from memgym.envs.memory import MemoryEnv
 from memgym.memory.operations import Operation
 from memgym.rewards import RECIPES
+from memgym.tasks.episode import Chunk, Episode, Turn
 from tests.scripted import fact, make_env, make_episode, same, tea_story
 
 SEARCH = Operation("search", text="bicycle")
@@ -92,6 +93,13 @@ def test_a_quote_keeps_a_line_of_the_chunk_word_for_word_with_its_turn_as_source
         ("semantic", "Ann: I bought a red bicycle in Bern.", ("t0",), "2024-05-01T09:00"),
     ]
     assert [done["text"] for done in info["operations"]] == [text for _, text, _, _ in entries]
+
+
+def test_a_quote_is_dated_by_its_own_turn():
+    turns = (Turn("t0", "Ann", "One.", "2024-05-01T09:00"), Turn("t1", "Ann", "Two.", "2024-05-20T09:00"))
+    env = started(Episode("story", "scripted", "test", (Chunk(0, turns),), ()))
+    env.step([Operation("insert", "episodic", quote=2)])
+    assert [entry.timestamp for entry in env.bank.entries()] == ["2024-05-20T09:00"]
 
 
 def test_quotes_count_the_lines_that_are_seen_also_within_a_turn():

@@ -11,7 +11,8 @@ from memgym.envs.vector import MemoryVectorEnv
 from memgym.memory.bank import MemoryBank
 from memgym.memory.operations import Operation
 from memgym.preparers import ExportedBanks, PolicyBanks, RecordedBanks, make_preparer
-from memgym.records import TrajectoryWriter
+from memgym.protocol import describe_env
+from memgym.records import Manifest, TrajectoryWriter
 from memgym.rollout import Decision, rollout
 from memgym.tasks.evidence_turns import EvidenceTurns
 from memgym.tasks.prepared import bank_memories, verbatim_sentences, verbatim_turns
@@ -103,6 +104,31 @@ def test_a_record_gives_the_memory_it_left_behind_whatever_its_settings_were():
         "unknown_id",
     }
     assert RecordedBanks(trajectories)(STORIES) == banks(env)
+
+
+class Diary:
+    """Writes the same words every day, and corrects its last entry."""
+
+    name = "diary"
+    env_overrides = {}  # noqa: RUF012
+
+    def act(self, observations, episodes):
+        return [
+            Decision((fact("I ran yesterday."), Operation("update", text=f"Last: {chunk}", entry_id=chunk + 1)))
+            for chunk in (int(observation["progress"][0]) for observation in observations)
+        ]
+
+
+def test_a_record_with_calendar_dates_is_redone_with_them_by_its_manifest(tmp_path):
+    stories = write_custom(tmp_path / "stories.jsonl", *STORIES)
+    env = gymnasium.make_vec("memgym/Custom-v0", num_envs=3, path=stories, split="test", calendar_dates=True).unwrapped
+    with TrajectoryWriter(tmp_path / "run" / "trajectories.jsonl") as writer:
+        for trajectory in rollout(env, Diary(), [0, 1, 2]):
+            writer.write(trajectory)
+    Manifest("test", "memgym/Custom-v0", {}, "diary", 0, **describe_env(env)).write(tmp_path / "run" / "manifest.yaml")
+    expected = banks(env)
+    assert make_preparer(str(tmp_path / "run"), SOURCE)(STORIES) == expected
+    assert make_preparer(str(tmp_path / "run" / "trajectories.jsonl"), SOURCE)(STORIES) == expected
 
 
 def test_a_record_must_be_of_the_dialogue_and_its_chunks():
