@@ -30,6 +30,7 @@ class MemoryManager(Agent):
         style: str | None = None,
         search: bool | None = None,
         max_new_tokens: int | None = None,
+        sentences: bool = False,
         temperature: float = 0.0,
         seed: int = 0,
         name: str = "manager",
@@ -46,6 +47,7 @@ class MemoryManager(Agent):
             search: Whether it is offered to search the memory. A search stays on its chunk, whose next prompt holds
                 what was found.
             max_new_tokens: Longest reply.
+            sentences: Keep the sentences of a quoted line as entries of their own (``memgym.sentences``).
             temperature: 0 is greedy.
             seed: Of the sampling. The n-th call of ``act`` since ``reseed`` samples with a seed of its own.
             name: Written to records.
@@ -56,12 +58,15 @@ class MemoryManager(Agent):
         asked = {"codec": codec, "style": style, "search": search, "max_new_tokens": max_new_tokens}
         options = options_of(backbone.trained_as.get(adapter or ""), "manager", asked, DEFAULTS)
         check_format(options["codec"], options["style"], search=options["search"])
+        if sentences and options["style"] != "quote":
+            raise ValueError(f"style {options['style']!r} writes its entries itself: sentences goes with style 'quote'")
         self.backbone = backbone
         self.adapter = adapter
         self.codec = get_codec(options["codec"])
         self.style: str = options["style"]
         self.search: bool = options["search"]
         self.max_new_tokens: int = options["max_new_tokens"]
+        self.sentences = sentences
         self.temperature = temperature
         self.name = name
         self.reseed(seed)
@@ -84,7 +89,9 @@ class MemoryManager(Agent):
 
     def read(self, reply: str, observation: Observation) -> list[Operation]:
         """The operations of a reply to ``observation``."""
-        return read_quotes(reply, observation["chunk"]) if self.style == "quote" else self.codec.parse(reply)
+        if self.style == "quote":
+            return read_quotes(reply, observation["chunk"], sentences=self.sentences)
+        return self.codec.parse(reply)
 
     def write(self, operations: Sequence[Operation], observation: Observation) -> str:
         """The reply to ``observation`` that asks for ``operations``."""

@@ -12,19 +12,26 @@ from collections.abc import Sequence
 
 from memgym.memory.operations import Operation
 from memgym.openings import fold, opening_of, place_of
-from memgym.sentences import split_speaker
+from memgym.sentences import sentence_lines, split_speaker
 
 NOTHING = "."
 
 
-def read_quotes(reply: str, chunk: str) -> list[Operation]:
-    """The operations a reply asks for; a row that opens no line of the chunk becomes an invalid operation."""
+def read_quotes(reply: str, chunk: str, *, sentences: bool = False) -> list[Operation]:
+    """The operations a reply asks for; a row that opens no line of the chunk becomes an invalid operation.
+
+    Args:
+        reply: What a model wrote.
+        chunk: As the model was shown it.
+        sentences: Keep a line as its sentences (``memgym.sentences``), an entry each, instead of as it stands.
+    """
     rows = [row.strip() for row in reply.split("\n") if row.strip()]
     if not rows or rows == [NOTHING]:
         return [Operation("noop")]
     lines = chunk.split("\n")
     forms = ([fold(split_speaker(line)[1]) for line in lines], [fold(line) for line in lines])
-    return [_read_row(row, forms) for row in rows]
+    operations = [_read_row(row, forms) for row in rows]
+    return [part for one in operations for part in _by_sentence(one, lines)] if sentences else operations
 
 
 def _read_row(row: str, forms: Sequence[Sequence[str]]) -> Operation:
@@ -33,6 +40,11 @@ def _read_row(row: str, forms: Sequence[Sequence[str]]) -> Operation:
         if place is not None:
             return Operation("insert", "episodic", quote=place + 1)
     return Operation("invalid", text=f"no line of the chunk opens with {row[:60]!r}")
+
+
+def _by_sentence(operation: Operation, lines: Sequence[str]) -> list[Operation]:
+    parts = sentence_lines(*split_speaker(lines[operation.quote - 1])) if operation.quote else []
+    return [Operation("insert", "episodic", part) for part in parts] if len(parts) > 1 else [operation]
 
 
 def write_quotes(operations: Sequence[Operation], chunk: str) -> str:

@@ -93,6 +93,7 @@ def test_a_broken_record_is_named(quoting, tmp_path, text):
         ({"codec": "morse"}, "codec 'morse': expected one of mem_alpha, memory_r1, lines"),
         ({"style": "chatty"}, "style 'chatty': expected one of full, terse, quote"),
         ({"style": "quote", "search": True}, "style 'quote' cannot search"),
+        ({"sentences": True}, "style 'terse' writes its entries itself: sentences goes with style 'quote'"),
         ({"codec": "memory_r1", "search": True}, "codec memory_r1 has no search"),
     ],
 )

@@ -23,6 +23,18 @@ def test_a_row_may_copy_the_speaker_with_the_words_as_the_prompt_shows_them():
     assert read_quotes("Ann: My cat is at\nbo: the news", CHUNK) == [keep(3), keep(2)]
 
 
+def test_a_line_may_be_kept_as_its_sentences():
+    first, second = "I bought a red bicycle in the town of Bern.", "It is the fastest one that I have ever had."
+    chunk = f"Ann: {first} {second}\nBo: Lovely weather again."
+    assert read_quotes("I bought a\nLovely weather\nand so on", chunk, sentences=True) == [
+        Operation("insert", "episodic", f"Ann: {first}"),
+        Operation("insert", "episodic", f"Ann: {second}"),
+        keep(2),
+        *read_quotes("and so on", chunk),
+    ]
+    assert read_quotes(".", chunk, sentences=True) == [Operation("noop")]
+
+
 def test_a_row_that_opens_several_lines_keeps_the_first():
     assert read_quotes("My cat is", CHUNK) == [keep(1)]
 

@@ -181,7 +181,7 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     assert manifests["full_context"].config["reader_window"] == 4000
     dated = {label for label, manifest in manifests.items() if manifest.config["calendar_dates"]}
     own = {"rag_dates_own_grpo", "rag_sentences_own_grpo"}
-    assert dated == {"full_dates_grpo", "rag_neighbours_dates_grpo", *own}
+    assert dated == {"full_dates_grpo", "rag_neighbours_dates_grpo", "full_sentences_grpo", *own}
     sixty = {label for label, manifest in manifests.items() if manifest.config["per_speaker"]}
     assert sixty == {"memory_r1_ppo_60", "memory_r1_grpo_60"}
     assert all(manifests[label].config["retrieve"] == 60 for label in sixty)
@@ -191,10 +191,10 @@ def test_all_rows_of_the_locomo_preset_run_and_are_tested_against_the_baselines(
     unlimited = {label for label, total in budgets.items() if total is None}
     assert unlimited == {
         *("untrained_rag", "rag", "rag_hybrid", "rag_neighbours", "rag_grpo", "rag_neighbours_grpo"),
-        *("rag_neighbours_engram", "rag_neighbours_dates_grpo", *own),
+        *("rag_neighbours_engram", "rag_neighbours_dates_grpo", "rag_own_grpo", *own),
         *("oracle_unlimited", "memlora_unlimited"),
     }
-    assert set(budgets.values()) == {None, 4000, 24000, 25000}
+    assert set(budgets.values()) == {None, 4000, 24000, 25000, 26000}
 
     again = evaluate.main(command)
     assert (again["agents"], again["against"]) == (summary["agents"], summary["against"])
