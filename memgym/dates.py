@@ -41,9 +41,7 @@ _POSSESSIVE = re.compile(r"['’]s\b")
 _IN_BRACKETS = re.compile(r"\s*\([^()]*\b\d{4}\)")
 _FULL_YEAR = re.compile(r"\b\d{4}\b")
 # Times that lean on a story or on nothing, not on when it is told: "the next day", "a year later", "in a day".
-_NOT_ANCHORED = re.compile(
-    r"\b(?:the|this|last|next|past|previous|following) day\b|\b(?:later|earlier)$|^in an? ", re.I
-)
+_NOT_ANCHORED = re.compile(r"\b(?:this|last|next|past|previous|following) day\b|\b(?:later|earlier)$|^in an? ", re.I)
 _REPEATED = re.compile(r"\b(?:every|each|any) (?:other )?$", re.I)
 _WEEKDAY_NAMES = tuple(name.lower() for name in WEEKDAYS)
 _THEN_DATE = re.compile(r",? (?:the )?\d")

@@ -163,6 +163,7 @@ def test_a_formatted_day_is_found_again(day):
 SPRING = "2023-05-08T13:56"
 DATED = [
     ("I went yesterday and ran.", "I went yesterday (7 May 2023) and ran."),
+    ("We met the day before yesterday.", "We met the day before yesterday (6 May 2023)."),
     ("Next month I sail.", "Next month (June 2023) I sail."),
     ("We camped last week.", "We camped last week (the week before 8 May 2023)."),
     ("It was on 3 March 2011.", "It was on 3 March 2011."),
