@@ -14,7 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from agents.backbone import Backbone, active_adapter
 from agents.decoding import Prompt, decode
 
-MAX_BATCH_TOKENS = 32768  # positions of prompts and completions held in the key-value cache at once
+MAX_BATCH_TOKENS = (
+    16384  # positions of prompts and completions held in the key-value cache at once; 32768 take longer on a CPU
+)
 
 
 @dataclass(frozen=True, slots=True)

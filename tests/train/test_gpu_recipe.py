@@ -162,7 +162,7 @@ def test_the_pages_memory_table_follows_from_the_models_shapes(model):
     cached = 2 * shape.num_hidden_layers * heads * 2  # bytes a token: keys and values in bfloat16
     row = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {model} |"))
     figures = [f"{2 * weights / 1e9:.1f}", f"{trained / 1e6:.1f}", f"{16 * trained / 1e9:.1f}"]
-    figures.append(f"{32768 * cached / 1e9:.1f}")  # a full batch of agents/generation.py
+    figures.append(f"{MAX_BATCH_TOKENS * cached / 1e9:.1f}")
     assert [cell.strip() for cell in row.split("|")[2:6]] == figures
 
 
