@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from agents.backbone import LoraSettings, lora_config
+from agents.generation import MAX_BATCH_TOKENS
 from agents.tiny import build_tiny
 from tests.scripted import write_locomo
 from train import grpo, ppo, sft
