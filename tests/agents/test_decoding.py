@@ -57,6 +57,17 @@ def test_decoding_stops_when_every_row_has_ended(tiny_backbone):
     assert len(forwards) == 1
 
 
+def test_the_lm_head_gets_states_in_one_piece(tiny_backbone):
+    """Of a slice out of (B, T, H) a CPU makes one product per row, each with a copy of the matrix."""
+    states = []
+    head = tiny_backbone.model.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda _, arguments: states.append(arguments[0]))
+    decode(tiny_backbone.model, RAGGED, max_new_tokens=3, ends=NONE, pad=0)
+    handle.remove()
+    assert len(states) == 4  # the common prefix, the rests, two tokens
+    assert all(state.is_contiguous() for state in states)
+
+
 def test_a_common_prefix_and_equal_prompts_are_read_once(tiny_backbone):
     read = []
     handle = tiny_backbone.model.register_forward_hook(
