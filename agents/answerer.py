@@ -34,6 +34,7 @@ class AnswerAgent:
         window: int = 2000,
         max_batch_tokens: int = MAX_BATCH_TOKENS,
         name: str | None = None,
+        progress: bool = False,
     ) -> None:
         """Create the reader.
 
@@ -47,6 +48,7 @@ class AnswerAgent:
             window: Longest context, in lexical tokens.
             max_batch_tokens: See ``agents.generation.generate``.
             name: Written to records; None makes one of backbone and adapter.
+            progress: Show a bar while questions are answered.
 
         Raises:
             ValueError: The window has no room, or the adapter was trained otherwise.
@@ -62,6 +64,7 @@ class AnswerAgent:
         self.max_new_tokens: int = options["max_new_tokens"]
         self.window = window
         self.max_batch_tokens = max_batch_tokens
+        self.progress = progress
         self.name = name or f"lm({backbone.name}, {adapter or 'no adapter'})"
 
     @property
@@ -77,6 +80,7 @@ class AnswerAgent:
             [self.prompt_ids(task) for task in tasks],
             max_new_tokens=self.max_new_tokens,
             max_batch_tokens=self.max_batch_tokens,
+            progress="answers" if self.progress else "",
         )
         return [read_answer(generation.text, marked=self.distil) for generation in generations]
 

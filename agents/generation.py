@@ -9,6 +9,7 @@ from typing import cast
 
 import torch
 from peft import PeftModel
+from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.backbone import Backbone, active_adapter
@@ -38,6 +39,7 @@ def generate(
     temperature: float = 0.0,
     seed: int = 0,
     max_batch_tokens: int = MAX_BATCH_TOKENS,
+    progress: str = "",
 ) -> list[Generation]:
     """Complete every prompt with the model's active adapter; results in the order of the prompts.
 
@@ -54,6 +56,7 @@ def generate(
         seed: Of the sampling. The global random state is neither read nor changed. The same seed, prompts and
             ``max_batch_tokens`` give the same completions on the same device and dtype.
         max_batch_tokens: Most positions, rows x (longest prompt + max_new_tokens), of one batch; bounds memory.
+        progress: What a progress bar over the prompts is called, which goes when they are done; "" for none.
 
     Raises:
         ValueError: A negative temperature, no tokens to generate, or an empty prompt.
@@ -68,7 +71,11 @@ def generate(
     ends = _end_ids(model, tokenizer)
     generator = torch.Generator(device=model.device).manual_seed(seed)
     completions: dict[int, list[int]] = {}
-    with _eval_mode(model), _adapters_in_model_dtype(model):
+    with (
+        _eval_mode(model),
+        _adapters_in_model_dtype(model),
+        tqdm(total=len(rows), desc=progress, unit="prompt", leave=False, disable=not progress) as bar,
+    ):
         for batch in _batches([len(row) for row in rows], max_new_tokens, max_batch_tokens):
             completed = decode(
                 model,
@@ -80,6 +87,7 @@ def generate(
                 generator=generator,
             )
             completions.update(zip(batch, completed, strict=True))
+            bar.update(len(batch))
     results = [_result(tokenizer, row, completions[i], ends) for i, row in enumerate(rows)]
     if temperature > 0:
         return results
@@ -96,6 +104,7 @@ def generate_with(
     temperature: float = 0.0,
     seed: int = 0,
     max_batch_tokens: int = MAX_BATCH_TOKENS,
+    progress: str = "",
 ) -> list[Generation]:
     """``generate`` with one adapter of a backbone, or with none; afterwards the backbone is as it was.
 
@@ -111,6 +120,7 @@ def generate_with(
             temperature=temperature,
             seed=seed,
             max_batch_tokens=max_batch_tokens,
+            progress=progress,
         )
 
 

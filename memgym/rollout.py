@@ -102,6 +102,7 @@ def rollout(
     episodes: Sequence[int],
     *,
     on_episode: Callable[[Trajectory], None] | None = None,
+    on_chunks: Callable[[int], object] | None = None,
 ) -> list[Trajectory]:
     """Run ``policy`` through the task's episodes, as many at a time as ``env`` holds.
 
@@ -110,20 +111,24 @@ def rollout(
         policy: Acts on all running episodes of a group at once.
         episodes: Indices in the task; an index may repeat (a group of rollouts of one episode).
         on_episode: Called with each finished trajectory, for progress bars and records.
+        on_chunks: Called with the number of chunks that have been left behind since the last call, for progress bars:
+            episodes that run together finish together, perhaps after an hour.
 
     Returns:
         One trajectory per index, in order.
     """
     trajectories: list[Trajectory] = []
     for start in range(0, len(episodes), env.num_envs):
-        for trajectory in _run_group(env, policy, episodes[start : start + env.num_envs]):
+        for trajectory in _run_group(env, policy, episodes[start : start + env.num_envs], on_chunks):
             trajectories.append(trajectory)
             if on_episode is not None:
                 on_episode(trajectory)
     return trajectories
 
 
-def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) -> Iterator[Trajectory]:
+def _run_group(
+    env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int], on_chunks: Callable[[int], object] | None
+) -> Iterator[Trajectory]:
     """Run up to ``num_envs`` episodes in lockstep; yields them in order once all are finished."""
     started = [env.task.episode(index) for index in episodes]
     for single, episode in zip(env.envs, started, strict=False):
@@ -133,6 +138,7 @@ def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) ->
         for index, episode in zip(episodes, started, strict=True)
     ]
     running = list(range(len(episodes)))
+    behind = [0] * len(episodes)
     while running:
         observations = [env.envs[number].observation() for number in running]
         acted = policy.act(observations, [episodes[n] for n in running])
@@ -140,11 +146,22 @@ def _run_group(env: MemoryVectorEnv, policy: Policy, episodes: Sequence[int]) ->
             raise ValueError(f"policy {policy.name!r} gave {len(acted)} decisions for {len(running)} observations")
         decisions = dict(zip(running, acted, strict=True))
         chunks = {n: int(o["progress"][0]) for n, o in zip(running, observations, strict=True)}
+        _announce(behind, chunks, on_chunks)
         results = env.advance({number: env.action_of(decision) for number, decision in decisions.items()})
         for number, result in results.items():
             _record(trajectories[number], chunks[number], decisions[number], result, env)
         running = [number for number in running if not results[number].finished]
+        _announce(behind, {n: len(started[n].chunks) for n, one in results.items() if one.finished}, on_chunks)
     yield from trajectories
+
+
+def _announce(behind: list[int], reached: Mapping[int, int], on_chunks: Callable[[int], object] | None) -> None:
+    """Say how many chunks are newly behind, and note them."""
+    count = sum(chunk - behind[number] for number, chunk in reached.items())
+    for number, chunk in reached.items():
+        behind[number] = chunk
+    if count and on_chunks is not None:
+        on_chunks(count)
 
 
 def _record(trajectory: Trajectory, chunk: int, decision: Decision, result: StepResult, env: MemoryVectorEnv) -> None:

@@ -56,6 +56,12 @@ def test_finished_trajectories_are_announced_as_they_are_done():
     assert announced == trajectories
 
 
+def test_chunks_are_announced_as_they_are_left_behind():
+    counts = []
+    rollout(make_vector(*EPISODES, num_envs=2), Scripted(*SCRIPT), [0, 2, 1], on_chunks=counts.append)
+    assert counts == [1, 1, 1, 1, 1, 1]  # the short episode, the three chunks of the long one, the two of the other
+
+
 def test_no_episodes_give_no_trajectories():
     assert rollout(make_vector(*EPISODES), Scripted(*SCRIPT), []) == []
 

@@ -83,7 +83,7 @@ class Models:
             self.arguments.runs / adapter if adapter else None,
             engram_on=system.engram,
         )
-        return AnswerAgent(backbone, label, **{"window": window, **system.reader_kwargs})
+        return AnswerAgent(backbone, label, **{"window": window, "progress": True, **system.reader_kwargs})
 
     def agent(self, system: System, task: Task) -> Agent:
         """The system's agent for a task.

@@ -206,17 +206,16 @@ def _writing(run: Run) -> dict[str, Any]:
 
 
 def _roll_out(env: MemoryVectorEnv, run: Run, episodes: Sequence[int], policy: Policy) -> list[Trajectory]:
-    total = 0.0
+    scores: list[float] = []
+    chunks = sum(len(run.task.episode(index).chunks) for index in episodes)
     with (
         replacing_records(run.folder / TRAJECTORIES) as writer,
-        tqdm(total=len(episodes), desc=run.system.label, unit="episode") as bar,
+        tqdm(total=chunks, desc=run.system.label, unit="chunk") as bar,
     ):
 
         def finished(trajectory: Trajectory) -> None:
-            nonlocal total
-            total += trajectory.score
+            scores.append(trajectory.score)
             writer.write(trajectory)
-            bar.update()
-            bar.set_postfix(score=f"{total / bar.n:.3f}")
+            bar.set_postfix(episodes=f"{len(scores)}/{len(episodes)}", score=f"{sum(scores) / len(scores):.3f}")
 
-        return rollout(env, policy, episodes, on_episode=finished)
+        return rollout(env, policy, episodes, on_episode=finished, on_chunks=bar.update)

@@ -108,6 +108,15 @@ def test_adapter_weights_are_read_in_the_dtype_of_the_model_and_come_back_as_the
     assert {id(weight) for weight in averaged} == {id(weight) for weight in adapted}
 
 
+def test_a_bar_counts_the_prompts_that_are_done_where_one_is_asked_for(tiny_backbone, capsys):
+    plain = run(tiny_backbone)
+    assert capsys.readouterr().err == ""
+    assert run(tiny_backbone, progress="answers", max_batch_tokens=1) == plain
+    shown = capsys.readouterr().err
+    assert "answers:" in shown
+    assert "0/3" in shown  # one prompt is there twice
+
+
 def test_batches_hold_as_many_positions_as_allowed_longest_first():
     assert list(_batches([3, 9, 5, 9, 1], 1, 20)) == [[1, 3], [2, 0, 4]]
     assert list(_batches([3, 9, 5], 1, 5)) == [[1], [2], [0]]
