@@ -21,6 +21,8 @@ from trl import GRPOTrainer
 
 from agents.prefixes import PrefixCluster, cluster_by_prefix
 
+MOST_ROWS = 16  # in a sequence: attention is computed over its whole width, squared, though a row sees little of it
+
 
 @dataclass(frozen=True, slots=True)
 class PackedRows:
@@ -44,7 +46,7 @@ def pack_rows(input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_
     is_token = attention_mask.bool()
     prompts = _tokens(input_ids[:, :-completion_width], is_token[:, :-completion_width])
     completions = _tokens(input_ids[:, -completion_width:], is_token[:, -completion_width:])
-    sequences = [_Sequence(prompts, completions, cluster) for cluster in cluster_by_prefix(prompts)]
+    sequences = [_Sequence(prompts, completions, cluster) for cluster in cluster_by_prefix(prompts, MOST_ROWS)]
     width = max(len(sequence.ids) for sequence in sequences)
     places = torch.zeros(len(prompts), completion_width, dtype=torch.long)
     for number, sequence in enumerate(sequences):

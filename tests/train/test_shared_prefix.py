@@ -2,7 +2,7 @@ import pytest
 import torch
 from trl import GRPOConfig
 
-from train.shared_prefix import PackedRows, SharedPrefixGRPOTrainer, pack_rows
+from train.shared_prefix import MOST_ROWS, PackedRows, SharedPrefixGRPOTrainer, pack_rows
 
 PAD = 0
 
@@ -33,6 +33,12 @@ def test_a_group_is_packed_as_its_prefix_and_each_row_s_own_rest():
         [1, 1, 0, 0, 1, 1, 0],
         [1, 1, 0, 0, 1, 1, 1],
     ]
+
+
+def test_a_sequence_holds_so_many_rows_at_most():
+    packed = pack_rows(*rows_of([[5, 6, 7]] * (MOST_ROWS + 1), [[8]] * (MOST_ROWS + 1)))
+    assert len(packed.input_ids) == 2
+    assert packed.input_ids.shape[1] <= 2 + 2 * MOST_ROWS
 
 
 def test_padding_attends_to_something_so_that_nothing_is_nan():
