@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from agents.backbone import Backbone
-from agents.generation import MAX_BATCH_TOKENS, generate_with
+from agents.generation import generate_with
 from agents.prompts.answer import in_order, render_answer_prompt
 from agents.trained_as import Record, options_of
 from memgym.exam.reader import ReadingTask
@@ -32,7 +32,7 @@ class AnswerAgent:
         distil: bool | None = None,
         max_new_tokens: int | None = None,
         window: int = 2000,
-        max_batch_tokens: int = MAX_BATCH_TOKENS,
+        max_batch_tokens: int | None = None,
         name: str | None = None,
         progress: bool = False,
     ) -> None:

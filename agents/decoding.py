@@ -49,7 +49,7 @@ def decode(
         The completions, in the order of the prompts.
     """
     distinct = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
-    logits, cache, mask = _prefill(model, list(distinct), pad)
+    logits, cache, mask = _prefill(model, list(distinct), pad, room=max_new_tokens)
     if len(distinct) < len(prompts):
         rows = _take_rows(cache, [distinct[prompt] for prompt in prompts], mask.device)
         logits, mask = logits[rows], mask[rows]
@@ -72,13 +72,13 @@ def decode(
 
 
 def _prefill(
-    model: PreTrainedModel | PeftModel, prompts: Sequence[Prompt], pad: int
+    model: PreTrainedModel | PeftModel, prompts: Sequence[Prompt], pad: int, room: int
 ) -> tuple[torch.Tensor, Cache, torch.Tensor]:
     """Read distinct prompts: logits (N, V) after each, the cache, and the mask (N, width) of what it holds.
 
     Prefixes that several prompts share are read first, once each, and the padding goes between them and the rest.
     """
-    cache = growing_cache(model.config)
+    cache = growing_cache(model.config, room)
     clusters = cluster_by_prefix(prompts)
     mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=model.device)
     rests = list(prompts)
@@ -91,7 +91,7 @@ def _prefill(
             mask = prefix_mask.to(model.device)[numbers]
             rests = [prompt[clusters[of_row[row]].shared :] for row, prompt in enumerate(prompts)]
         else:  # a state that looks at neighbouring positions must not meet padding within the text
-            cache = growing_cache(model.config)
+            cache = growing_cache(model.config, room)
     ids, rest_mask = _pad_left(rests, pad)
     mask = torch.cat([mask, rest_mask.to(model.device)], dim=1)
     return _forward(model, ids.to(model.device), mask, cache), cache, mask
@@ -108,18 +108,24 @@ def _pad_left(rows: Sequence[Prompt], pad: int) -> tuple[torch.Tensor, torch.Ten
 def _forward(model: PreTrainedModel | PeftModel, ids: torch.Tensor, mask: torch.Tensor, cache: Cache) -> torch.Tensor:
     """Logits (N, V) after the last of ``ids`` (N, T); ``mask`` (N, cached + T) covers the cache as well."""
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-    # By its index, not by the number 1: of that a model makes a strided slice, for which the LM head's matrix is copied
-    # once per row on a CPU (878 ms for 16 rows, against 6).
-    last = torch.tensor([ids.shape[1] - 1], device=ids.device)
     output = model(
         input_ids=ids,
         attention_mask=mask,
         position_ids=positions,
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=last,
+        logits_to_keep=_last_of(ids),
     )
     return output.logits[:, -1]
+
+
+def _last_of(ids: torch.Tensor) -> int | torch.Tensor:
+    """``logits_to_keep`` for the last position.
+
+    Of the number 1 a model makes a strided slice, for which a CPU copies the LM head's matrix once per row.
+    """
+    strided = ids.shape[1] > 1 and ids.device.type == "cpu"
+    return torch.tensor([ids.shape[1] - 1]) if strided else 1
 
 
 def _take_rows(cache: Cache, rows: Sequence[int], device: torch.device) -> torch.Tensor:

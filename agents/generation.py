@@ -15,9 +15,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from agents.backbone import Backbone, active_adapter
 from agents.decoding import Prompt, decode
 
-MAX_BATCH_TOKENS = (
-    16384  # positions of prompts and completions held in the key-value cache at once; 32768 take longer on a CPU
-)
+# Positions of prompts and completions held in the key-value cache at once. A CPU is slower with more.
+MAX_BATCH_TOKENS = 32768
+MAX_BATCH_TOKENS_CPU = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def generate(
     max_new_tokens: int,
     temperature: float = 0.0,
     seed: int = 0,
-    max_batch_tokens: int = MAX_BATCH_TOKENS,
+    max_batch_tokens: int | None = None,
     progress: str = "",
 ) -> list[Generation]:
     """Complete every prompt with the model's active adapter; results in the order of the prompts.
@@ -55,7 +55,8 @@ def generate(
         temperature: 0 is greedy.
         seed: Of the sampling. The global random state is neither read nor changed. The same seed, prompts and
             ``max_batch_tokens`` give the same completions on the same device and dtype.
-        max_batch_tokens: Most positions, rows x (longest prompt + max_new_tokens), of one batch; bounds memory.
+        max_batch_tokens: Most positions, rows x (longest prompt + max_new_tokens), of one batch; bounds memory. None
+            is 32,768, or 16,384 on a CPU.
         progress: What a progress bar over the prompts is called, which goes when they are done; "" for none.
 
     Raises:
@@ -67,6 +68,8 @@ def generate(
             "at least 1 token"
         )
     ids = _tokenise(tokenizer, prompts)
+    if max_batch_tokens is None:
+        max_batch_tokens = MAX_BATCH_TOKENS_CPU if model.device.type == "cpu" else MAX_BATCH_TOKENS
     rows = list(dict.fromkeys(ids)) if temperature == 0 else ids  # equal prompts have equal greedy completions
     ends = _end_ids(model, tokenizer)
     generator = torch.Generator(device=model.device).manual_seed(seed)
@@ -103,7 +106,7 @@ def generate_with(
     max_new_tokens: int,
     temperature: float = 0.0,
     seed: int = 0,
-    max_batch_tokens: int = MAX_BATCH_TOKENS,
+    max_batch_tokens: int | None = None,
     progress: str = "",
 ) -> list[Generation]:
     """``generate`` with one adapter of a backbone, or with none; afterwards the backbone is as it was.

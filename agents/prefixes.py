@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,15 @@ class PrefixCluster:
     shared: int  # tokens; less than the shortest prompt has, as its last token must still predict the reply
 
 
+class _Division(NamedTuple):
+    """A division into runs; the greatest is the best."""
+
+    saved: int  # tokens
+    evenness: int  # rows of the longest run, negative: among equals, none is to be far longer than the others
+    start: int  # of the last run
+    shared: int  # by its prompts
+
+
 def cluster_by_prefix(prompts: Sequence[Sequence[int]], most: int | None = None) -> list[PrefixCluster]:
     """Divide prompts so that reading each cluster's prefix once saves many tokens.
 
@@ -23,23 +33,25 @@ def cluster_by_prefix(prompts: Sequence[Sequence[int]], most: int | None = None)
 
     Args:
         prompts: Token ids, none empty.
-        most: Prompts in a cluster; None for any number.
+        most: Prompts in a cluster, at least 1; None for any number.
     """
     order = sorted(range(len(prompts)), key=lambda row: list(prompts[row]))
     ordered = [prompts[row] for row in order]
     common = [_common(*pair) for pair in pairwise(ordered)]
-    best = [(0, 0, 0)]  # of the first 0, 1, ... prompts: tokens saved; where the last run starts; what it shares
+    best = [_Division(0, 0, 0, 0)]  # of the first 0, 1, ... prompts
     for end in range(1, len(ordered) + 1):
-        shared = len(ordered[end - 1]) - 1
-        best.append((best[end - 1][0], end - 1, shared))
-        for start in range(end - 2, max(0, end - (most or end)) - 1, -1):
-            shared = min(shared, common[start], len(ordered[start]) - 1)
-            if not shared:
-                break
-            best[end] = max(best[end], (best[start][0] + shared * (end - start - 1), start, shared), key=_saving)
+        shared, divisions = len(ordered[end - 1]) - 1, []
+        for start in range(end - 1, max(0, end - most if most is not None else 0) - 1, -1):
+            if start < end - 1:
+                shared = min(shared, common[start], len(ordered[start]) - 1)
+                if not shared:
+                    break
+            before, rows = best[start], end - start
+            divisions.append(_Division(before.saved + shared * (rows - 1), min(before.evenness, -rows), start, shared))
+        best.append(max(divisions))
     clusters, end = [], len(ordered)
     while end:
-        _, start, shared = best[end]
+        _, _, start, shared = best[end]
         clusters.append(PrefixCluster(tuple(order[start:end]), shared))
         end = start
     return clusters[::-1]
@@ -53,7 +65,3 @@ def saved_tokens(clusters: Sequence[PrefixCluster]) -> int:
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
     limit = min(len(a), len(b))
     return next((i for i in range(limit) if a[i] != b[i]), limit)
-
-
-def _saving(division: tuple[int, int, int]) -> int:
-    return division[0]

@@ -141,12 +141,12 @@ def _run_group(
     behind = [0] * len(episodes)
     while running:
         observations = [env.envs[number].observation() for number in running]
+        chunks = {n: int(o["progress"][0]) for n, o in zip(running, observations, strict=True)}
+        _announce(behind, chunks, on_chunks)
         acted = policy.act(observations, [episodes[n] for n in running])
         if len(acted) != len(running):
             raise ValueError(f"policy {policy.name!r} gave {len(acted)} decisions for {len(running)} observations")
         decisions = dict(zip(running, acted, strict=True))
-        chunks = {n: int(o["progress"][0]) for n, o in zip(running, observations, strict=True)}
-        _announce(behind, chunks, on_chunks)
         results = env.advance({number: env.action_of(decision) for number, decision in decisions.items()})
         for number, result in results.items():
             _record(trajectories[number], chunks[number], decisions[number], result, env)

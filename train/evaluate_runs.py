@@ -207,7 +207,7 @@ def _writing(run: Run) -> dict[str, Any]:
 
 def _roll_out(env: MemoryVectorEnv, run: Run, episodes: Sequence[int], policy: Policy) -> list[Trajectory]:
     scores: list[float] = []
-    chunks = sum(len(run.task.episode(index).chunks) for index in episodes)
+    chunks = sum(len(env.task.episode(index).chunks) for index in episodes)
     with (
         replacing_records(run.folder / TRAJECTORIES) as writer,
         tqdm(total=chunks, desc=run.system.label, unit="chunk") as bar,

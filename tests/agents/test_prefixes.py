@@ -48,6 +48,7 @@ def test_groups_stay_whole_among_prompts_that_share_the_instructions_only():
 def test_clusters_hold_no_more_than_is_asked_for():
     clusters = cluster_by_prefix([[7, 8, 9]] * 5, most=2)
     assert sorted(len(cluster.rows) for cluster in clusters) == [1, 2, 2]
+    assert [len(cluster.rows) for cluster in cluster_by_prefix([[7, 8, 9]] * 20, most=16)] == [10, 10]
     assert sorted(row for cluster in clusters for row in cluster.rows) == [0, 1, 2, 3, 4]
 
 
