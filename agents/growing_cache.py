@@ -28,34 +28,39 @@ class GrowingLayer(DynamicLayer):
             self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
         end = start + key_states.shape[-2]
-        if not self._has_room(end):
-            self._rooms = self._copy(self.keys, key_states, end), self._copy(self.values, value_states, end)
-        for room, new in zip(self._rooms, (key_states, value_states), strict=True):
+        rooms = self._rooms_for(end)
+        if rooms is None:
+            rooms = self._copy(self.keys, key_states, end), self._copy(self.values, value_states, end)
+        for room, new in zip(rooms, (key_states, value_states), strict=True):
             room[:, :, start:end] = new
-        self.keys, self.values = (room[:, :, :end] for room in self._rooms)
-        return self.keys, self.values
+        return self._show(rooms, end)
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
         """Keep these rows, in this order, repeats included, and their room."""
-        if not self._has_room(end := self.get_seq_length()):
+        end = self.get_seq_length()
+        rooms = self._rooms_for(end)
+        if rooms is None:
             super().reorder_cache(beam_idx)
-            return
-        self._rooms = tuple(room.index_select(0, beam_idx.to(room.device)) for room in self._rooms)
-        self.keys, self.values = (room[:, :, :end] for room in self._rooms)
+        else:
+            index = beam_idx.to(rooms[0].device)
+            self._show((rooms[0].index_select(0, index), rooms[1].index_select(0, index)), end)
 
-    def _has_room(self, end: int) -> bool:
-        """Whether ``end`` positions fit where the keys are; other operations than ours put them elsewhere."""
-        return (
-            self.is_initialized
-            and self._rooms is not None
-            and self.keys.data_ptr() == self._rooms[0].data_ptr()
-            and self.keys.shape[0] == self._rooms[0].shape[0]
-            and end <= self._rooms[0].shape[-2]
-        )
+    def _rooms_for(self, end: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Where the keys and values lie, if they have ``end`` places; other operations than ours put them elsewhere."""
+        if self._rooms is None or self.keys is None:
+            return None
+        room = self._rooms[0]
+        inside = self.keys.data_ptr() == room.data_ptr() and self.keys.shape[0] == room.shape[0]
+        return self._rooms if inside and end <= room.shape[-2] else None
 
-    def _copy(self, held: torch.Tensor, new: torch.Tensor, end: int) -> torch.Tensor:
+    def _show(self, rooms: tuple[torch.Tensor, torch.Tensor], end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        self._rooms = rooms
+        self.keys, self.values = rooms[0][:, :, :end], rooms[1][:, :, :end]
+        return self.keys, self.values
+
+    def _copy(self, held: torch.Tensor | None, new: torch.Tensor, end: int) -> torch.Tensor:
         room = new.new_empty(*new.shape[:-2], end + self.room, new.shape[-1])
-        if held.numel():
+        if held is not None and held.numel():
             room[:, :, : held.shape[-2]] = held
         return room
 
